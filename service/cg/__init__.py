@@ -1,0 +1,1 @@
+"""Candidate generators: from a history to a ranked list of items."""

@@ -1,0 +1,1 @@
+"""The offline part: events to models to a published release."""

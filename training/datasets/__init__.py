@@ -1,0 +1,1 @@
+"""Sources of events; each produces the canonical schema."""
