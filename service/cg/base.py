@@ -1,0 +1,209 @@
+"""What every candidate generator takes and gives.
+
+A generator is asked with a `Query` and returns a `Ranking`: its own eligible items, best first,
+from which any prefix can be read. `Cursor` hands a ranking out piece by piece.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, runtime_checkable
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.history import EMPTY, History
+from service.ids import Id
+from service.kernels import top_k
+
+Ints = NDArray[np.int32]
+Floats = NDArray[np.float32]
+NO_ITEMS: Ints = np.empty(0, np.int32)
+ALL_ALLOWED: NDArray[np.bool_] = np.empty(0, np.bool_)
+
+
+@dataclass(frozen=True, slots=True)
+class Filters:
+    """Which items may be returned, in the release's item index."""
+
+    excluded: Ints = field(default_factory=lambda: NO_ITEMS)
+    """Ascending and distinct; never returned."""
+    allowed: NDArray[np.bool_] = field(default_factory=lambda: ALL_ALLOWED)
+    """(n_items,): only these may be returned; an empty array allows all."""
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """What a generator may look at."""
+
+    user: Id | None = None
+    history: History = EMPTY
+    history_given: bool = False
+    """The request brought the history: a stored embedding of the user does not apply."""
+    filters: Filters = field(default_factory=Filters)
+
+
+@dataclass(frozen=True, slots=True)
+class Candidates:
+    """Items of the release's index, best first, without duplicates, and their scores."""
+
+    items: Ints
+    scores: Floats
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, part: slice) -> "Candidates":
+        return Candidates(self.items[part], self.scores[part])
+
+
+NOTHING = Candidates(NO_ITEMS, np.empty(0, np.float32))
+
+
+class Ranking(Protocol):
+    """One generator's answer to one query."""
+
+    def top(self, k: int) -> Candidates:
+        """Return the best k eligible items, fewer where the list ends.
+
+        `top(k)` is a prefix of `top(k + 1)`; equal scores are ordered deterministically.
+        """
+        ...
+
+
+class CandidateGenerator(Protocol):
+    """A model that can be asked. Instances are immutable and may be asked from several threads."""
+
+    @property
+    def name(self) -> str:
+        """The value of `cg=`."""
+        ...
+
+    def rank(self, query: Query) -> Ranking:
+        """Do the work of a query that is independent of how many items are wanted."""
+        ...
+
+    def warm_up(self) -> None:
+        """Do once what would slow the first request down."""
+        ...
+
+
+@runtime_checkable
+class KnowsUsers(Protocol):
+    """A generator that holds something of each user it was trained on: an embedding."""
+
+    def knows(self, user: Id) -> bool:
+        """Whether the model itself, apart from any history, knows the user."""
+        ...
+
+
+@runtime_checkable
+class SimilarItems(Protocol):
+    """A generator that can also rank items by what goes with one item."""
+
+    def similar(self, item: int, filters: Filters) -> Ranking:
+        """Rank the items that go with `item` (an index of the release), itself left out."""
+        ...
+
+
+class ItemMap:
+    """The way between a model's items and the release's; both sorted by id, so order is kept.
+
+    Most models know every item, or the same items, as the release: then nothing is copied.
+    """
+
+    def __init__(self, to_release: Ints | None, n_release: int) -> None:
+        """Take the release's index of each item of the model, ascending; None if they are the same."""
+        self.to_release = to_release
+        self.n_release = n_release
+        self._to_model: Ints | None = None
+        if to_release is not None:
+            self._to_model = np.full(n_release, -1, np.int32)
+            self._to_model[to_release] = np.arange(len(to_release), dtype=np.int32)
+
+    def __len__(self) -> int:
+        return self.n_release if self.to_release is None else len(self.to_release)
+
+    def release_items(self, items: Ints) -> Ints:
+        """Translate the model's items."""
+        return items if self.to_release is None else self.to_release[items]
+
+    def model_items(self, items: Ints) -> tuple[Ints, Any]:
+        """Translate the release's items; also return which of them the model knows (an index)."""
+        if self._to_model is None:
+            return items, slice(None)
+        found = self._to_model[items]
+        known = found >= 0
+        return found[known], known
+
+    def model_rows(self) -> Ints:
+        """Return the model's item of each release item, −1 where it has none."""
+        return np.arange(self.n_release, dtype=np.int32) if self._to_model is None else self._to_model
+
+    def model_filters(self, filters: Filters) -> Filters:
+        """Translate filters."""
+        if self.to_release is None:
+            return filters
+        allowed = filters.allowed
+        return Filters(
+            self.model_items(filters.excluded)[0],
+            allowed[self.to_release] if len(allowed) else allowed,
+        )
+
+
+class ScoreRanking:
+    """The ranking by one vector of scores over all items of a model."""
+
+    def __init__(self, scores: Floats, items: ItemMap) -> None:
+        """Take ownership of scores (n,): 0 = nothing to say, −inf = not eligible."""
+        self._scores = scores
+        self._items = items
+
+    def top(self, k: int) -> Candidates:
+        """Select the best k."""
+        best = top_k(self._scores, k)
+        return Candidates(self._items.release_items(best), self._scores[best])
+
+
+class ListRanking:
+    """A ranking that is already a list."""
+
+    def __init__(self, candidates: Candidates) -> None:
+        self._candidates = candidates
+
+    def top(self, k: int) -> Candidates:
+        """Cut the list."""
+        return self._candidates[:k]
+
+
+class Cursor:
+    """Hands out a ranking piece by piece, without selecting again for every piece."""
+
+    _FIRST = 32
+
+    def __init__(self, ranking: Ranking) -> None:
+        self._ranking = ranking
+        self._buffer = NOTHING
+        self._asked = 0
+        self._taken = 0
+
+    def next(self, k: int) -> Candidates:
+        """Return the next k candidates, fewer where the list ends."""
+        wanted = self._taken + k
+        if wanted > self._asked:
+            self._asked = max(wanted, 2 * self._asked, self._FIRST)
+            self._buffer = self._ranking.top(self._asked)
+        piece = self._buffer[self._taken : wanted]
+        self._taken += len(piece)
+        return piece
+
+
+def history_weights(counts: NDArray[np.int32], weighting: str) -> Floats:
+    """Return the value of each interaction, as the model was trained with it."""
+    return WEIGHTINGS[weighting](counts)
+
+
+WEIGHTINGS: Mapping[str, Callable[[NDArray[np.int32]], Floats]] = {
+    "binary": lambda counts: np.ones(len(counts), np.float32),
+    "count": lambda counts: counts.astype(np.float32),
+    "log": lambda counts: np.log2(1.0 + counts).astype(np.float32),
+}

@@ -1,0 +1,73 @@
+"""LinearItemToItemCG: scores = history @ W, for the item-item matrices of EASE and SLIM."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from service import kernels
+from service.cg.base import (
+    NOTHING,
+    Filters,
+    Floats,
+    Ints,
+    ItemMap,
+    ListRanking,
+    Query,
+    Ranking,
+    ScoreRanking,
+    history_weights,
+)
+
+Scorer = Callable[[Ints, Floats], Floats]
+"""(history items, their weights) → scores (n_items,)."""
+
+
+def dense_scorer(W: Floats) -> Scorer:
+    """Score with W (n, n), C-contiguous float32."""
+    return lambda items, weights: kernels.score_history_dense(W, items, weights)
+
+
+def sparse_scorer(
+    indptr: "np.ndarray[tuple[int], np.dtype[np.int64]]", columns: Ints, values: Floats
+) -> Scorer:
+    """Score with W in compressed rows."""
+    n_items = len(indptr) - 1
+    return lambda items, weights: kernels.score_history_sparse(
+        indptr, columns, values, n_items, items, weights
+    )
+
+
+class LinearItemToItemCG:
+    """Sums the rows of W that belong to the history; touches no other row, owns no user."""
+
+    def __init__(self, name: str, score: Scorer, items: ItemMap, weighting: str) -> None:
+        self.name = name
+        self._score = score
+        self._items = items
+        self._weighting = weighting
+
+    def rank(self, query: Query) -> Ranking:
+        """Score all items; a history with no item of the model has nothing to say."""
+        items, known = self._items.model_items(query.history.items)
+        if not len(items):
+            return ListRanking(NOTHING)
+        weights = history_weights(query.history.counts[known], self._weighting)
+        return self._ranking(items, weights, query.filters)
+
+    def similar(self, item: int, filters: Filters) -> Ranking:
+        """Rank by row `item` of W."""
+        items, _ = self._items.model_items(np.array([item], np.int32))
+        if not len(items):
+            return ListRanking(NOTHING)
+        return self._ranking(items, np.ones(1, np.float32), filters)
+
+    def warm_up(self) -> None:
+        """Run one item through."""
+        if len(self._items):
+            self._ranking(np.zeros(1, np.int32), np.ones(1, np.float32), Filters()).top(1)
+
+    def _ranking(self, items: Ints, weights: Floats, filters: Filters) -> Ranking:
+        scores = self._score(items, weights)
+        local = self._items.model_filters(filters)
+        kernels.mask_scores(scores, local.excluded, local.allowed)
+        return ScoreRanking(scores, self._items)

@@ -1,0 +1,39 @@
+"""Errors of the domain; each message says what was seen, what was wanted and the remedy.
+
+`service.problems` maps them to HTTP; the command line prints them as one line with exit status 2.
+"""
+
+from collections.abc import Sequence
+
+
+class CandgenError(Exception):
+    """Base of all errors that are the caller's or the operator's to mend."""
+
+
+class StoreError(CandgenError):
+    """The store cannot do what was asked: no such release, mixed id types, not writable, …."""
+
+
+class ArtifactError(StoreError):
+    """An artifact on disk is not what its manifest says; it must not be served."""
+
+
+class InvalidRequestError(CandgenError):
+    """A request that can be parsed but not be meant; `name` is the parameter at fault."""
+
+    def __init__(self, name: str, message: str) -> None:
+        super().__init__(f"{name}: {message}")
+        self.name = name
+        self.message = message
+
+
+class UnknownCGError(CandgenError):
+    """A candidate generator that the release does not have."""
+
+    def __init__(self, name: str, valid: Sequence[str]) -> None:
+        super().__init__(f"no candidate generator {name!r} in this release; it has: {', '.join(valid)}")
+        self.valid = list(valid)
+
+
+class NotReadyError(CandgenError):
+    """No release is loaded (yet)."""

@@ -1,0 +1,88 @@
+"""From a request to an answer: the one way to candidates, for HTTP, evaluation and offline batches."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.cg.base import ALL_ALLOWED, Candidates, Filters, KnowsUsers, Query
+from service.fill import Filled, fill_up
+from service.history import EMPTY, History, from_events
+from service.ids import Id
+from service.registry import POPULAR, Release
+
+MAX_N = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What one caller wants; ids are parsed but need not be known."""
+
+    user_id: Id
+    cg: str | None = None
+    n: int = 100
+    exclude_seen: bool | None = None
+    """None: the release's default."""
+    exclude: Sequence[Id] = ()
+    allow: Sequence[Id] = ()
+    categories: Sequence[str] = ()
+    history: Sequence[Id] = ()
+    """Replaces the stored history if not empty; oldest first."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Candidates with what a caller needs to know about them."""
+
+    cg: str
+    user_known: bool
+    result: Filled
+    unknown_items: Sequence[Id] = ()
+    degraded: list[str] = field(default_factory=list)
+
+    @property
+    def fallback(self) -> str | None:
+        """`popular` when all there is is fill."""
+        return POPULAR if len(self.result.fill) and not len(self.result.own) else None
+
+
+def generate(release: Release, request: Request, stored: History | None) -> Answer:
+    """Answer a request with one generator of a release.
+
+    stored: the user's history from the provider, None if the provider does not know the user.
+
+    Raises:
+        UnknownCGError: the release has no such generator.
+    """
+    cg = release.cg(request.cg)
+    history, unknown = (
+        from_events(request.history, release.items) if request.history else (stored or EMPTY, [])
+    )
+    query = Query(
+        user=request.user_id,
+        history=history,
+        history_given=bool(request.history),
+        filters=make_filters(release, request, history),
+    )
+    own: Candidates = cg.rank(query).top(request.n)
+    known = stored is not None or (isinstance(cg, KnowsUsers) and cg.knows(request.user_id))
+    return Answer(cg.name, known, fill_up(own, request.n, query.filters, release.popular), unknown)
+
+
+def make_filters(release: Release, request: Request, history: History) -> Filters:
+    """Combine what a request excludes and allows; unknown ids play no part."""
+    exclude_seen = release.manifest.exclude_seen if request.exclude_seen is None else request.exclude_seen
+    excluded = history.items if exclude_seen else EMPTY.items
+    if request.exclude:
+        given = release.items.rows(request.exclude)
+        excluded = np.union1d(excluded, given[given >= 0]).astype(np.int32)
+    allowed: NDArray[np.bool_] = ALL_ALLOWED
+    if request.categories:
+        allowed = release.catalogue.in_categories(request.categories)
+    if request.allow:
+        given = release.items.rows(request.allow)
+        only = np.zeros(len(release.items), np.bool_)
+        only[given[given >= 0]] = True
+        allowed = only & allowed if len(allowed) else only
+    return Filters(excluded, allowed)

@@ -1,0 +1,78 @@
+"""What a user did: the value, and where it comes from (snapshot; later Redis; or the request)."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.ids import Id, IdIndex
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """Distinct items of one user, ascending, as indices of the release's item index."""
+
+    items: NDArray[np.int32]
+    counts: NDArray[np.int32]
+    """Number of requests (baskets) that had the item."""
+    last: NDArray[np.int64]
+    """Unix seconds of the last time."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+EMPTY = History(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64))
+
+
+class HistoryProvider(Protocol):
+    """Source of histories; a user it has never heard of is None, a known one may be empty."""
+
+    async def get(self, user: Id) -> History | None:
+        """Return the history of a user."""
+        ...
+
+
+class SnapshotHistory:
+    """Histories as of the training data, mapped from the release's `data` artifact."""
+
+    def __init__(
+        self,
+        users: IdIndex,
+        indptr: NDArray[np.int64],
+        items: NDArray[np.int32],
+        counts: NDArray[np.int32],
+        last: NDArray[np.int64],
+    ) -> None:
+        """Take rows in compressed form: row u is `indptr[u]:indptr[u + 1]` of the three arrays."""
+        self.users = users
+        self._indptr, self._items, self._counts, self._last = indptr, items, counts, last
+
+    def lookup(self, user: Id) -> History | None:
+        """Return the history of a user, None if the training data had no such user."""
+        row = self.users.row(user)
+        if row < 0:
+            return None
+        start, stop = int(self._indptr[row]), int(self._indptr[row + 1])
+        return History(self._items[start:stop], self._counts[start:stop], self._last[start:stop])
+
+    async def get(self, user: Id) -> History | None:
+        """Return `lookup(user)`; nothing to wait for."""
+        return self.lookup(user)
+
+
+def from_events(events: Sequence[Id], index: IdIndex) -> tuple[History, list[Id]]:
+    """Make a history of the item ids that a request gives, oldest first; also return unknown ids.
+
+    Repeats count. Times are not given, so the events are placed one second apart: enough to break
+    ties by recency, too little for any half-life to matter.
+    """
+    rows = index.rows(events)
+    unknown = [event for event, row in zip(events, rows.tolist(), strict=True) if row < 0]
+    times = np.flatnonzero(rows >= 0)
+    items, inverse, counts = np.unique(rows[times], return_inverse=True, return_counts=True)
+    last: NDArray[Any] = np.zeros(len(items), np.int64)
+    np.maximum.at(last, inverse, times)
+    return History(items.astype(np.int32), counts.astype(np.int32), last), list(dict.fromkeys(unknown))

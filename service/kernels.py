@@ -1,0 +1,162 @@
+"""The numeric work of a request: serial, nogil, compiled once and cached.
+
+Items here are indices of one model (columns of W, rows of an embedding). An item with score 0 is
+one the model has nothing to say about, and −inf marks an item that may not be returned; neither
+is ever part of a result.
+"""
+
+from typing import Any
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+
+NOT_ELIGIBLE = np.float32(-np.inf)
+
+
+@njit(nogil=True, cache=True)
+def _ranks_below(scores: Floats, a: int, b: int) -> bool:
+    """Whether item a comes after item b: lower score, or the same score and a higher index."""
+    return scores[a] < scores[b] or (scores[a] == scores[b] and a > b)
+
+
+@njit(nogil=True, cache=True)
+def _sift_down(heap: Ints, size: int, scores: Floats) -> None:
+    """Restore the heap whose root is the item that ranks below all others."""
+    parent = 0
+    while True:
+        child = 2 * parent + 1
+        if child >= size:
+            return
+        if child + 1 < size and _ranks_below(scores, heap[child + 1], heap[child]):
+            child += 1
+        if not _ranks_below(scores, heap[child], heap[parent]):
+            return
+        heap[parent], heap[child] = heap[child], heap[parent]
+        parent = child
+
+
+@njit(nogil=True, cache=True)
+def _sift_up(heap: Ints, position: int, scores: Floats) -> None:
+    while position > 0:
+        parent = (position - 1) // 2
+        if not _ranks_below(scores, heap[position], heap[parent]):
+            return
+        heap[parent], heap[position] = heap[position], heap[parent]
+        position = parent
+
+
+@njit(nogil=True, cache=True)
+def top_k(scores: Floats, k: int) -> Ints:
+    """Return the best k items (fewer if fewer qualify), best first, equal scores by index.
+
+    scores: (n,) float32. Zeros and −inf do not qualify.
+    """
+    heap = np.empty(min(k, len(scores)), np.int32)
+    size = 0
+    for item in range(len(scores)):
+        score = scores[item]
+        if size == len(heap):
+            # items come by ascending index, so an equal score ranks below what is there
+            if size == 0 or score <= scores[heap[0]] or score == 0.0:
+                continue
+            heap[0] = item
+            _sift_down(heap, size, scores)
+        elif score != 0.0 and score > NOT_ELIGIBLE:
+            heap[size] = item
+            _sift_up(heap, size, scores)
+            size += 1
+    for last in range(size - 1, 0, -1):
+        heap[0], heap[last] = heap[last], heap[0]
+        _sift_down(heap, last, scores)
+    return heap[:size]
+
+
+@njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})
+def score_history_dense(W: Floats, items: Ints, weights: Floats) -> Floats:
+    """Return x @ W for the sparse row vector x: the sum of W's rows `items`, each times its weight.
+
+    W: (n, n) float32, W[i, j] = weight of history item i on candidate j. Four rows at a time, so
+    that the sums pass through memory once for four rows.
+    """
+    scores = np.zeros(W.shape[1], np.float32)
+    whole = len(items) - len(items) % 4
+    for start in range(0, whole, 4):
+        a, b, c, d = W[items[start]], W[items[start + 1]], W[items[start + 2]], W[items[start + 3]]
+        wa, wb, wc, wd = weights[start], weights[start + 1], weights[start + 2], weights[start + 3]
+        for j in range(len(scores)):
+            scores[j] += wa * a[j] + wb * b[j] + wc * c[j] + wd * d[j]
+    for position in range(whole, len(items)):
+        row, weight = W[items[position]], weights[position]
+        for j in range(len(scores)):
+            scores[j] += weight * row[j]
+    return scores
+
+
+@njit(nogil=True, cache=True)
+def score_history_sparse(
+    indptr: NDArray[np.int64], columns: Ints, values: Floats, n_items: int, items: Ints, weights: Floats
+) -> Floats:
+    """Return x @ W for W in compressed rows; only the rows of the history are touched."""
+    scores = np.zeros(n_items, np.float32)
+    for position in range(len(items)):
+        weight = weights[position]
+        for entry in range(indptr[items[position]], indptr[items[position] + 1]):
+            scores[columns[entry]] += weight * values[entry]
+    return scores
+
+
+@njit(nogil=True, cache=True)
+def mask_scores(scores: Floats, excluded: Ints, allowed: NDArray[np.bool_]) -> None:
+    """Mark items that may not be returned; an empty `allowed` allows all."""
+    for item in excluded:
+        scores[item] = NOT_ELIGIBLE
+    for item in range(len(allowed)):
+        if not allowed[item]:
+            scores[item] = NOT_ELIGIBLE
+
+
+@njit(nogil=True, cache=True)
+def _holds(ascending: Ints, item: int) -> bool:
+    position = np.searchsorted(ascending, item)
+    return bool(position < len(ascending) and ascending[position] == item)
+
+
+@njit(nogil=True, cache=True)
+def first_eligible(order: Ints, excluded: Ints, allowed: NDArray[np.bool_], k: int) -> Ints:
+    """Return the first k items of a ranking that are eligible.
+
+    excluded: ascending; an empty `allowed` allows all.
+    """
+    found = np.empty(min(k, len(order)), np.int32)
+    size = 0
+    for item in order:
+        if size == len(found):
+            break
+        if (len(allowed) == 0 or allowed[item]) and not _holds(excluded, item):
+            found[size] = item
+            size += 1
+    return found[:size]
+
+
+def warm_up() -> None:
+    """Compile (or load from the cache) every kernel for the types it is called with.
+
+    Arrays mapped from disk are read-only, which is a type of its own to numba.
+    """
+    items, weights = np.zeros(1, np.int32), np.ones(1, np.float32)
+    W = np.ones((1, 1), np.float32)
+    indptr = np.array([0, 1], np.int64)
+    allowed = np.ones(1, np.bool_)
+    for lock in (False, True):
+        mapped: tuple[NDArray[Any], ...] = (W.copy(), indptr.copy(), items.copy(), weights.copy())
+        for array in mapped:
+            array.flags.writeable = not lock
+        score_history_dense(mapped[0], items, weights)
+        scores = score_history_sparse(mapped[1], mapped[2], mapped[3], 1, items, weights)
+        mask_scores(scores, items, allowed)
+        top_k(scores, 1)
+        first_eligible(mapped[2], items, allowed, 1)
