@@ -37,3 +37,15 @@ class UnknownCGError(CandgenError):
 
 class NotReadyError(CandgenError):
     """No release is loaded (yet)."""
+
+
+class UnknownItemError(CandgenError):
+    """An item that the release does not have, asked for by itself."""
+
+
+class NotAbleError(CandgenError):
+    """A candidate generator that cannot do what was asked; `valid` can."""
+
+    def __init__(self, message: str, valid: Sequence[str]) -> None:
+        super().__init__(f"{message}; able: {', '.join(valid) or 'none of this release'}")
+        self.valid = list(valid)

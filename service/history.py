@@ -48,15 +48,15 @@ class SnapshotHistory:
     ) -> None:
         """Take rows in compressed form: row u is `indptr[u]:indptr[u + 1]` of the three arrays."""
         self.users = users
-        self._indptr, self._items, self._counts, self._last = indptr, items, counts, last
+        self.indptr, self.items, self._counts, self._last = indptr, items, counts, last
 
     def lookup(self, user: Id) -> History | None:
         """Return the history of a user, None if the training data had no such user."""
         row = self.users.row(user)
         if row < 0:
             return None
-        start, stop = int(self._indptr[row]), int(self._indptr[row + 1])
-        return History(self._items[start:stop], self._counts[start:stop], self._last[start:stop])
+        start, stop = int(self.indptr[row]), int(self.indptr[row + 1])
+        return History(self.items[start:stop], self._counts[start:stop], self._last[start:stop])
 
     async def get(self, user: Id) -> History | None:
         """Return `lookup(user)`; nothing to wait for."""

@@ -143,6 +143,14 @@ class Store:
         with self._lock():
             return {manifest.name: self._install(folder, manifest) for folder, manifest in written}
 
+    def draft_release(self, artifacts: Mapping[str, str], default_cg: str) -> ReleaseManifest:
+        """Return a release of artifacts of the store that is not published: to be evaluated."""
+        self._check_release(artifacts)
+        name = self._new_name()
+        return ReleaseManifest(
+            release=name, created=now(), parent=None, artifacts=dict(artifacts), default_cg=default_cg
+        )
+
     def rollback(self, to: str | None = None) -> str:
         """Serve the parent of the current release, or a named one."""
         with self._lock():

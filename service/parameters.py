@@ -1,0 +1,163 @@
+"""From what a caller sent (path, query or JSON) to a request of the domain: the one way in."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, unquote_to_bytes
+
+from service import kinds
+from service.errors import CandgenError
+from service.generate import Request
+from service.ids import Id
+from service.kinds import Kind, shown
+from service.registry import Release
+
+
+@dataclass(frozen=True, slots=True)
+class Parameter:
+    """One name that a caller may send."""
+
+    kind: Kind
+    field: str
+    """The name in the domain's request."""
+    description: str
+
+
+USER_ID = Parameter(kinds.USER, "user_id", "The user; one that nobody knows gets popular items.")
+ITEM_ID = Parameter(kinds.ITEM, "item_id", "The item.")
+_FILTERS: Mapping[str, Parameter] = {
+    "cg": Parameter(kinds.TEXT, "cg", "Candidate generator, one of `/cgs`; absent: the release's default."),
+    "n": Parameter(kinds.COUNT, "n", "How many items."),
+    "exclude": Parameter(kinds.ITEMS, "exclude", "Items not to return; unknown ones are ignored."),
+    "allow": Parameter(kinds.ITEMS, "allow", "Return only these items; unknown ones are ignored."),
+    "category": Parameter(kinds.CATEGORIES, "categories", "Return only items of these categories."),
+    "ids": Parameter(
+        kinds.AS_STRING, "ids_as_strings", "`string`: render all ids as strings (JavaScript loses digits)."
+    ),
+}
+SIMILAR: Mapping[str, Parameter] = _FILTERS
+CANDIDATES: Mapping[str, Parameter] = {
+    **_FILTERS,
+    "exclude_seen": Parameter(
+        kinds.FLAG, "exclude_seen", "Leave out what the history holds; absent: the release's default."
+    ),
+    "history": Parameter(
+        kinds.ITEMS, "history", "Items to use instead of the stored history, oldest first; repeats count."
+    ),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """What is wrong with one parameter."""
+
+    name: str
+    where: str
+    """path, query or body."""
+    message: str
+
+
+class InvalidParametersError(CandgenError):
+    """A caller's parameters cannot be used; says all that is wrong with them."""
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        super().__init__("; ".join(f"{fault.name}: {fault.message}" for fault in faults[:3]))
+        self.faults = list(faults)
+
+
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """A request of the domain and how to render its answer."""
+
+    request: Request
+    ids_as_strings: bool
+
+
+def from_query(user: str, query: bytes, release: Release) -> Asked:
+    """Read GET /candidates/{user_id}."""
+    values, faults = _read_query(query, CANDIDATES, release)
+    values |= _collect({USER_ID.field: user}, {"user_id": USER_ID}, release, faults, "path")
+    return _asked(values, faults)
+
+
+def from_body(body: object, release: Release) -> Asked:
+    """Read POST /candidates, or one request of a batch."""
+    faults: list[Fault] = []
+    names = {"user_id": USER_ID, **CANDIDATES}
+    values = _collect(require_object(body), names, release, faults, "body")
+    if "user_id" not in values and not any(fault.name == "user_id" for fault in faults):
+        faults.append(Fault("user_id", "body", "missing; wanted the id of a user"))
+    return _asked(values, faults)
+
+
+def similar_from_query(item: str, query: bytes, release: Release) -> tuple[Id, Asked]:
+    """Read GET /similar/{item_id}."""
+    values, faults = _read_query(query, SIMILAR, release)
+    item_id = _collect({ITEM_ID.field: item}, {"item_id": ITEM_ID}, release, faults, "path").get("item_id", 0)
+    return item_id, _asked({"user_id": item_id, **values}, faults)
+
+
+def require_object(body: object) -> Mapping[str, Any]:
+    """Return a JSON value that must be an object."""
+    if not isinstance(body, dict):
+        raise InvalidParametersError([Fault("body", "body", f"{shown(body)} is not a JSON object")])
+    return body
+
+
+def decoded_path_value(value: str, raw_path: bytes) -> str:
+    """Refuse a path that is not UTF-8: the server has put U+FFFD where bytes could not be read."""
+    if "\ufffd" in value:
+        try:
+            unquote_to_bytes(raw_path).decode()
+        except UnicodeDecodeError:
+            raise InvalidParametersError([Fault("path", "path", "not valid UTF-8")]) from None
+    return value
+
+
+def _read_query(
+    query: bytes, names: Mapping[str, Parameter], release: Release
+) -> tuple[dict[str, Any], list[Fault]]:
+    given: dict[str, list[str]] = {}
+    if query:
+        try:
+            pairs = parse_qsl(query.decode(), keep_blank_values=True, errors="strict")
+        except UnicodeDecodeError:
+            raise InvalidParametersError([Fault("query", "query", "not valid UTF-8")]) from None
+        for name, value in pairs:
+            given.setdefault(name, []).extend([value] if value else [])
+    faults: list[Fault] = []
+    return _collect(given, names, release, faults, "query"), faults
+
+
+def _collect(
+    given: Mapping[str, Any],
+    names: Mapping[str, Parameter],
+    release: Release,
+    faults: list[Fault],
+    where: str,
+) -> dict[str, Any]:
+    """Read every value by its kind; note what is wrong; an empty value is an absent one."""
+    values: dict[str, Any] = {}
+    for name, value in given.items():
+        parameter = names.get(name)
+        if parameter is None:
+            faults.append(Fault(name[:60], where, f"no such parameter; valid: {', '.join(sorted(names))}"))
+        elif value is not None and value not in ("", []):
+            try:
+                values[parameter.field] = _read(parameter.kind, value, release, where)
+            except ValueError as error:
+                faults.append(Fault(name, where, str(error)))
+    return values
+
+
+def _read(kind: Kind, value: Any, release: Release, where: str) -> Any:
+    if where == "body":
+        return kind.from_json(value, release)
+    return kind.from_text(value if isinstance(value, list) else [value], release)
+
+
+def _asked(values: dict[str, Any], faults: list[Fault]) -> Asked:
+    if faults:
+        raise InvalidParametersError(faults)
+    ids_as_strings = values.pop("ids_as_strings", False)
+    return Asked(Request(**values), ids_as_strings)

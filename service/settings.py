@@ -1,0 +1,64 @@
+"""Everything that can be set from outside: environment variables with the prefix CANDGEN_."""
+
+from pathlib import Path
+from typing import Any, Literal
+
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from service.errors import CandgenError
+
+PREFIX = "CANDGEN_"
+HISTORIES = ("snapshot",)
+
+
+class SettingsError(CandgenError):
+    """A setting is not valid; one line."""
+
+
+class Settings(BaseSettings):
+    """The settings of one worker; read once at start. An empty variable equals an absent one."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX,
+        env_ignore_empty=True,
+        frozen=True,
+        extra="forbid",
+        use_attribute_docstrings=True,
+    )
+
+    store: Path = Path("models_store")
+    """Folder with the artifacts and releases to serve."""
+    host: str = Field("127.0.0.1", min_length=1)
+    """Address to listen on; 0.0.0.0 for all of the machine's."""
+    port: int = Field(8000, ge=0, le=65535)
+    """TCP port to listen on; 0 takes a free one."""
+    workers: int = Field(1, ge=1, le=256)
+    """Worker processes; they share the mapped arrays of a release."""
+    history: Literal["snapshot"] = "snapshot"
+    """Where users' histories come from; snapshot: the release itself, as of its training data."""
+
+    @field_validator("history", mode="before")
+    @classmethod
+    def _known_history(cls, value: object) -> object:
+        if value not in HISTORIES:
+            raise ValueError(f"no history provider of that name; valid: {', '.join(HISTORIES)}")
+        return value
+
+
+def read(**given: Any) -> Settings:
+    """Read the environment; what is given here (and not None) goes before it.
+
+    Raises:
+        SettingsError: names every setting at fault, what was seen and what is wanted.
+    """
+    try:
+        return Settings(**{name: value for name, value in given.items() if value is not None})
+    except ValidationError as error:
+        raise SettingsError("; ".join(_message(problem) for problem in error.errors())) from None
+
+
+def _message(problem: Any) -> str:
+    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    text = problem["msg"].removeprefix("Value error, ")
+    return f"{PREFIX}{name.upper()} is {str(problem['input'])[:60]!r}: {text}"
