@@ -1,0 +1,24 @@
+"""Options and environment of the whole suite."""
+
+import os
+
+import pytest
+
+
+def pytest_addoption(parser):
+    parser.addoption("--run-slow", action="store_true", help="also run the long forms of tests")
+
+
+def pytest_collection_modifyitems(config, items):
+    if not config.getoption("--run-slow"):
+        slow = [item for item in items if "slow" in item.keywords]
+        config.hook.pytest_deselected(slow)
+        items[:] = [item for item in items if "slow" not in item.keywords]
+
+
+@pytest.fixture(autouse=True)
+def _no_settings_from_outside(monkeypatch):
+    """A developer's CANDGEN_* variables must not change what is tested."""
+    for name in os.environ:
+        if name.startswith("CANDGEN_"):
+            monkeypatch.delenv(name)
