@@ -56,9 +56,7 @@ def generate(release: Release, request: Request, stored: History | None) -> Answ
         UnknownCGError: the release has no such generator.
     """
     cg = release.cg(request.cg)
-    history, unknown = (
-        from_events(request.history, release.items) if request.history else (stored or EMPTY, [])
-    )
+    history, unknown = from_events(request.history, release.items) if request.history else (stored or EMPTY, [])
     query = Query(
         user=request.user_id,
         history=history,

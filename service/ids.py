@@ -48,8 +48,7 @@ def parse_id(value: object, id_type: IdType) -> Id:
         value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not _LOWEST <= value <= _HIGHEST:
         raise ValueError(
-            f"{_shown(value)} is not an id of this release; "
-            "its ids are integers from -2^63 to 2^64-1 in plain decimal"
+            f"{_shown(value)} is not an id of this release; its ids are integers from -2^63 to 2^64-1 in plain decimal"
         )
     return value
 

@@ -120,7 +120,8 @@ def mask_scores(scores: Floats, excluded: Ints, allowed: NDArray[np.bool_]) -> N
 
 
 @njit(nogil=True, cache=True)
-def _holds(ascending: Ints, item: int) -> bool:
+def holds(ascending: Ints, item: int) -> bool:
+    """Whether a sorted array has the item."""
     position = np.searchsorted(ascending, item)
     return bool(position < len(ascending) and ascending[position] == item)
 
@@ -136,7 +137,7 @@ def first_eligible(order: Ints, excluded: Ints, allowed: NDArray[np.bool_], k: i
     for item in order:
         if size == len(found):
             break
-        if (len(allowed) == 0 or allowed[item]) and not _holds(excluded, item):
+        if (len(allowed) == 0 or allowed[item]) and not holds(excluded, item):
             found[size] = item
             size += 1
     return found[:size]

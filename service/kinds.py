@@ -14,7 +14,8 @@ from service.ids import Id, IdType, parse_id
 from service.registry import Release
 
 MAX_LIST = 10_000
-MAX_TEXT = 1_000
+MAX_CATEGORIES = 1_000
+MAX_TEXT = 256
 _COUNT = re.compile("[1-9][0-9]{0,8}", re.ASCII)
 _FLAGS = {"true": True, "1": True, "false": False, "0": False}
 
@@ -64,6 +65,8 @@ TEXT = Kind(lambda values, release: _text(_one(values), release), _text, _TEXT_S
 
 
 def _count(value: object, _: Release) -> int:
+    if isinstance(value, float) and value.is_integer():  # JSON has one type of numbers: 5.0 is 5
+        value = int(value)
     if isinstance(value, bool) or not isinstance(value, int) or not 1 <= value <= MAX_N:
         raise ValueError(f"{shown(value)} is not a whole number from 1 to {MAX_N}")
     return value
@@ -112,7 +115,7 @@ def _item(value: object, release: Release) -> Id:
 
 
 def _items(values: Sequence[object], release: Release) -> list[Id]:
-    _check_length(values)
+    _check_length(values, MAX_LIST)
     id_type: IdType = release.items.type
     return [parse_id(value, id_type) for value in values]
 
@@ -127,9 +130,9 @@ def _array(value: object) -> list[object]:
     return value
 
 
-def _check_length(values: Sequence[object]) -> None:
-    if len(values) > MAX_LIST:
-        raise ValueError(f"{len(values)} entries; at most {MAX_LIST} are accepted")
+def _check_length(values: Sequence[object], most: int) -> None:
+    if len(values) > most:
+        raise ValueError(f"{len(values)} entries; at most {most} are accepted")
 
 
 def _split(values: list[str]) -> list[str]:
@@ -170,14 +173,12 @@ def _categories_text(values: list[str], release: Release) -> list[str]:
 
 def _categories(value: object, release: Release) -> list[str]:
     values = [value] if isinstance(value, str) else _array(value)
-    _check_length(values)
+    _check_length(values, MAX_CATEGORIES)
     return [_text(name, release) for name in values]
 
 
-_CATEGORIES_SCHEMA = {"type": "array", "items": _TEXT_SCHEMA, "maxItems": MAX_LIST}
-CATEGORIES = Kind(
-    _categories_text, _categories, _CATEGORIES_SCHEMA, {"anyOf": [_TEXT_SCHEMA, _CATEGORIES_SCHEMA]}
-)
+_CATEGORIES_SCHEMA = {"type": "array", "items": _TEXT_SCHEMA, "maxItems": MAX_CATEGORIES}
+CATEGORIES = Kind(_categories_text, _categories, _CATEGORIES_SCHEMA, {"anyOf": [_TEXT_SCHEMA, _CATEGORIES_SCHEMA]})
 
 
 # how ids are rendered

@@ -24,6 +24,8 @@ class Parameter:
 
 
 USER_ID = Parameter(kinds.USER, "user_id", "The user; one that nobody knows gets popular items.")
+MAX_BATCH = 64
+
 ITEM_ID = Parameter(kinds.ITEM, "item_id", "The item.")
 _FILTERS: Mapping[str, Parameter] = {
     "cg": Parameter(kinds.TEXT, "cg", "Candidate generator, one of `/cgs`; absent: the release's default."),
@@ -114,9 +116,7 @@ def decoded_path_value(value: str, raw_path: bytes) -> str:
     return value
 
 
-def _read_query(
-    query: bytes, names: Mapping[str, Parameter], release: Release
-) -> tuple[dict[str, Any], list[Fault]]:
+def _read_query(query: bytes, names: Mapping[str, Parameter], release: Release) -> tuple[dict[str, Any], list[Fault]]:
     given: dict[str, list[str]] = {}
     if query:
         try:
@@ -161,3 +161,24 @@ def _asked(values: dict[str, Any], faults: list[Fault]) -> Asked:
         raise InvalidParametersError(faults)
     ids_as_strings = values.pop("ids_as_strings", False)
     return Asked(Request(**values), ids_as_strings)
+
+
+def batch(body: object) -> list[object]:
+    """Return the requests of POST /candidates:batch, not read yet."""
+    given = require_object(body)
+    faults = [Fault(name[:60], "body", "no such field; valid: requests") for name in given if name != "requests"]
+    requests = given.get("requests")
+    if not isinstance(requests, list):
+        faults.append(Fault("requests", "body", f"{shown(requests)} is not an array of requests"))
+    elif len(requests) > MAX_BATCH:
+        faults.append(Fault("requests", "body", f"{len(requests)} requests; at most {MAX_BATCH} are accepted"))
+    if faults:
+        raise InvalidParametersError(faults)
+    return list(requests or [])
+
+
+def echoed_user(body: object) -> Id | None:
+    """Return the user of a request that failed, if it gave anything like an id."""
+    user = body.get("user_id") if isinstance(body, dict) else None
+    usable = isinstance(user, int | str) and not isinstance(user, bool) and len(str(user)) <= 256
+    return user if usable else None

@@ -43,13 +43,11 @@ def problem(error: CandgenError, request: Request) -> dict[str, Any]:
     status, title = next(STATUSES[base] for base in type(error).__mro__ if base in STATUSES)
     body = _body(status, title, str(error), request)
     if isinstance(error, InvalidParametersError):
-        body["errors"] = [
-            {"name": fault.name, "in": fault.where, "message": fault.message} for fault in error.faults
-        ]
+        body["errors"] = [{"name": fault.name, "in": fault.where, "message": fault.message} for fault in error.faults]
     elif isinstance(error, InvalidRequestError):
         body["errors"] = [{"name": error.name, "in": "request", "message": error.message}]
     elif isinstance(error, NotAbleError):
-        body["errors"] = [{"name": "cg", "in": "request", "message": str(error)}]
+        body["errors"] = [{"name": "cg", "in": "query", "message": str(error)}]
     if isinstance(error, UnknownCGError | NotAbleError):
         body["valid"] = error.valid
     return body
@@ -110,12 +108,17 @@ def _body(status: int, title: str, detail: str, request: Request) -> dict[str, A
     }
 
 
+def kinds() -> list[dict[str, Any]]:
+    """Return the kinds of problems that have a `type` of their own, for /docs."""
+    return [
+        {"slug": _slug(title), "title": title, "status": status} for status, title in dict.fromkeys(STATUSES.values())
+    ]
+
+
 def _slug(title: str) -> str:
     return "-".join(title.lower().split())
 
 
 def _response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
     extra = {"Retry-After": RETRY_SECONDS} if body["status"] == HTTPStatus.SERVICE_UNAVAILABLE else {}
-    return Response(
-        orjson.dumps(body), body["status"], headers={**(headers or {}), **extra}, media_type=MEDIA_TYPE
-    )
+    return Response(orjson.dumps(body), body["status"], headers={**(headers or {}), **extra}, media_type=MEDIA_TYPE)

@@ -22,7 +22,9 @@ from service.store import Store
 log = logging.getLogger(__name__)
 
 POLL_SECONDS = 1.0
-_LONGEST_PAUSE = 30.0
+"""How often CURRENT is looked at while there is nothing to serve."""
+FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
+"""How long until a release that could not be loaded is tried again, at first and at most."""
 
 HISTORY_PROVIDERS: Mapping[str, Callable[[Release], HistoryProvider]] = {
     "snapshot": lambda release: release.history,
@@ -65,12 +67,12 @@ class Holder:
 
     async def load_until_ready(self) -> None:
         """Load the newest good release off the event loop; wait for one as long as it takes."""
-        pause = POLL_SECONDS
+        pause = FIRST_PAUSE
         while self._serving is None:
             seen = await asyncio.to_thread(self.try_load)
             if self._serving is None:
                 await self._wait_for_change(seen, pause)
-                pause = min(2 * pause, _LONGEST_PAUSE)
+                pause = min(2 * pause, LONGEST_PAUSE)
 
     def try_load(self) -> str | None:
         """Try once; return what CURRENT said before."""
@@ -78,8 +80,9 @@ class Holder:
         try:
             seen = self.store.current()
             if seen is None:
-                return self._refuse(f"{self.store.root}: holds no release yet; publish one to be served")
-            self._serving = self._load()
+                self._refuse(f"{self.store.root}: holds no release yet; publish one to be served")
+            else:
+                self._serving = self._load()
         except StoreError as error:
             self._refuse(str(error))
         except Exception as error:

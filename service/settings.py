@@ -61,4 +61,4 @@ def read(**given: Any) -> Settings:
 def _message(problem: Any) -> str:
     name = str(problem["loc"][0]) if problem["loc"] else "settings"
     text = problem["msg"].removeprefix("Value error, ")
-    return f"{PREFIX}{name.upper()} is {str(problem['input'])[:60]!r}: {text}"
+    return f"{name} is {str(problem['input'])[:60]!r}: {text} (setting {PREFIX}{name.upper()})"

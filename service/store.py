@@ -69,9 +69,7 @@ class Store:
         """Read a release's manifest; the current one's by default."""
         name = name or self.current()
         if name is None:
-            raise StoreError(
-                f"{self.root}: holds no release; make one with `python -m training pipeline` or `fit`"
-            )
+            raise StoreError(f"{self.root}: holds no release; make one with `python -m training pipeline` or `fit`")
         path = self.root / "releases" / f"{_valid_release_name(name)}.json"
         try:
             manifest = ReleaseManifest.model_validate_json(path.read_bytes())
@@ -156,9 +154,7 @@ class Store:
         with self._lock():
             target = to or self.release().parent
             if target is None:
-                raise StoreError(
-                    f"{self.release().release} has no parent to roll back to; name one with --to"
-                )
+                raise StoreError(f"{self.release().release} has no parent to roll back to; name one with --to")
             manifest = self.release(target)
             self._check_release(manifest.artifacts)
             self._replace(self.root / "CURRENT", manifest.release + "\n")
@@ -211,9 +207,7 @@ class Store:
 
     def _check_release(self, artifacts: Mapping[str, str]) -> None:
         if DATA not in artifacts:
-            raise StoreError(
-                f"{self.root}: a release needs the artifact {DATA!r}; `fit` any model to write it"
-            )
+            raise StoreError(f"{self.root}: a release needs the artifact {DATA!r}; `fit` any model to write it")
         manifests = [self.manifest(name, version) for name, version in artifacts.items()]
         data = next(manifest for manifest in manifests if manifest.name == DATA)
         for other in manifests:
@@ -270,9 +264,7 @@ def now() -> str:
 
 def _valid_release_name(name: str) -> str:
     if not re.fullmatch(RELEASE_PATTERN, name):
-        raise StoreError(
-            f"{name[:60]!r} is not the name of a release; `python -m training releases` lists them"
-        )
+        raise StoreError(f"{name[:60]!r} is not the name of a release; `python -m training releases` lists them")
     return name
 
 

@@ -12,7 +12,7 @@ def pytest_addoption(parser):
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("--run-slow"):
         slow = [item for item in items if "slow" in item.keywords]
-        config.hook.pytest_deselected(slow)
+        config.hook.pytest_deselected(items=slow)
         items[:] = [item for item in items if "slow" not in item.keywords]
 
 

@@ -8,10 +8,13 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
-from training import ease, personal_top, popular
-from training.artifacts import popularity_arrays, weight_arrays
+from service.cg.fold_in_bpr import learn_map
+from training import adaptive_bpr, als, bpr, ease, personal_top, popular, slim
+from training.artifacts import embedding_arrays, popularity_arrays, weight_arrays
 from training.config import FitConfig
+from training.embeddings import Embeddings
 from training.errors import DataError
+from training.index_choice import IndexConfig, choose_index
 from training.interactions import Interactions, matrix
 
 
@@ -32,8 +35,53 @@ class Algorithm:
     fit: Callable[[Interactions, Any], Fitted]
 
 
+class ServedAls(als.Config, IndexConfig):
+    """ALS, and how its vectors are searched."""
+
+
+class ServedBpr(bpr.Config, IndexConfig):
+    """BPR, and how its vectors are searched."""
+
+
+class ServedAdaptiveBpr(adaptive_bpr.Config, IndexConfig):
+    """AdaptiveBPR, and how its vectors are searched."""
+
+
 def _ease(interactions: Interactions, config: ease.Config) -> Fitted:
-    return Fitted(weight_arrays(ease.fit(matrix(interactions, config.weighting), config)))
+    W = ease.fit(matrix(interactions, config.weighting), config)
+    return Fitted(weight_arrays(W.astype(np.float32, copy=False)))
+
+
+def _slim(interactions: Interactions, config: slim.Config) -> Fitted:
+    return Fitted(weight_arrays(slim.fit(matrix(interactions, config.weighting), config)))
+
+
+def _als(interactions: Interactions, config: ServedAls) -> Fitted:
+    return _embedding(als.fit(matrix(interactions, config.weighting), config), interactions, config)
+
+
+def _bpr(interactions: Interactions, config: ServedBpr) -> Fitted:
+    return _pairwise(bpr.fit(matrix(interactions, config.weighting), config), interactions, config)
+
+
+def _adaptive_bpr(interactions: Interactions, config: ServedAdaptiveBpr) -> Fitted:
+    return _pairwise(adaptive_bpr.fit(matrix(interactions, config.weighting), config), interactions, config)
+
+
+def _pairwise(model: Embeddings, interactions: Interactions, config: IndexConfig) -> Fitted:
+    X = matrix(interactions, config.weighting)
+    return _embedding(model, interactions, config, fold_in_map=learn_map(model.users, model.items, X))
+
+
+def _embedding(
+    model: Embeddings, interactions: Interactions, config: IndexConfig, **more: NDArray[np.float32]
+) -> Fitted:
+    choice = choose_index(model, config)
+    return Fitted(
+        {**embedding_arrays(model, interactions.user_ids), **more},
+        metrics={"index": choice.metrics},
+        files=choice.files,
+    )
 
 
 def _popular(interactions: Interactions, config: popular.Config) -> Fitted:
@@ -48,6 +96,10 @@ def _personal_top(interactions: Interactions, config: personal_top.Config) -> Fi
 
 ALGORITHMS: Mapping[str, Algorithm] = {
     "ease": Algorithm(ease.Config, _ease),
+    "slim": Algorithm(slim.Config, _slim),
+    "als": Algorithm(ServedAls, _als),
+    "bpr": Algorithm(ServedBpr, _bpr),
+    "adaptive_bpr": Algorithm(ServedAdaptiveBpr, _adaptive_bpr),
     "popular": Algorithm(popular.Config, _popular),
     "personal_top": Algorithm(personal_top.Config, _personal_top),
 }

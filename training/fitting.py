@@ -6,8 +6,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from service.artifact import Draft
-from training.algorithms import algorithm, make_config
+from training.algorithms import Fitted, algorithm, make_config
 from training.artifacts import data_draft, model_draft
+from training.config import FitConfig
+from training.errors import DataError
 from training.interactions import Interactions, filter_items
 
 
@@ -31,7 +33,7 @@ def fit(interactions: Interactions, models: Iterable[Model]) -> Iterable[Draft]:
     for model, config in configs:
         own = filter_items(interactions, config.min_item_users)
         started = time.perf_counter()
-        fitted = algorithm(model.algorithm).fit(own, config)
+        fitted = _fit_one(model, own, config)
         yield model_draft(
             model.name,
             model.algorithm,
@@ -43,3 +45,12 @@ def fit(interactions: Interactions, models: Iterable[Model]) -> Iterable[Draft]:
             metrics=fitted.metrics,
             files=fitted.files,
         )
+
+
+def _fit_one(model: Model, interactions: Interactions, config: FitConfig) -> Fitted:
+    try:
+        return algorithm(model.algorithm).fit(interactions, config)
+    except DataError:
+        raise
+    except (ValueError, MemoryError) as error:
+        raise DataError(f"{model.name}: {error or 'out of memory'}") from error

@@ -15,9 +15,7 @@ T = TypeVar("T")
 _AHEAD = 1024
 
 
-def answers(
-    release: Release, users: Sequence[Id], make: Callable[[Id], Request], label: str
-) -> Iterator[Answer]:
+def answers(release: Release, users: Sequence[Id], make: Callable[[Id], Request], label: str) -> Iterator[Answer]:
     """Yield the answer for each user in order, computed on all cores (the kernels release the GIL)."""
 
     def answer(user: Id) -> Answer:

@@ -12,11 +12,36 @@ from service import registry
 from service.store import ReleaseManifest, Store
 from training import preset
 from training.algorithms import ALGORITHMS
+from training.datasets import write
 from training.errors import DataError
 from training.evaluation import By, Settings, evaluate
 from training.events import read_events
 from training.fitting import Model, fit
 from training.interactions import build
+from training.split import By as SplitBy
+from training.split import write_split
+
+Quality = dict[str, dict[str, dict[str, float]]]
+"""How seen items are treated → generator → metric → value."""
+Table = dict[str, dict[str, object]]
+SEEN: Mapping[str, bool] = {"seen allowed": False, "seen excluded": True}
+
+
+@dataclass(frozen=True)
+class Log:
+    """Files of one dataset: all events, and the two parts they were split into."""
+
+    events: Path
+    train: Path
+    test: Path
+
+    @classmethod
+    def prepare(cls, dataset: str, options: Mapping[str, Any], split_by: SplitBy, folder: Path) -> "Log":
+        """Write a dataset and its split into a folder."""
+        log = cls(*(folder / f"{name}.parquet" for name in ("events", "train", "test")))
+        say(f"{dataset}: {write(dataset, options, log.events):,} events")
+        write_split(split_by, read_events(log.events), log.train, log.test)
+        return log
 
 
 @dataclass(frozen=True)
@@ -24,9 +49,14 @@ class Plan:
     """What a preset says of a whole release."""
 
     models: list[Model]
-    by: By
+    split_by: SplitBy
     exclude_seen: bool
     default_cg: str
+
+    @property
+    def unit(self) -> By:
+        """What quality is averaged over: requests after a cut in time, users where each has its own."""
+        return "user" if self.split_by == "user" else "request"
 
 
 def make_plan(tables: Mapping[str, Mapping[str, Any]]) -> Plan:
@@ -35,24 +65,30 @@ def make_plan(tables: Mapping[str, Mapping[str, Any]]) -> Plan:
     names = [name for name in tables if name in ALGORITHMS]
     return Plan(
         models=[Model(name, name, tables[name]) for name in names],
-        by=settings.get("split_by", "time"),
+        split_by=settings.get("split_by", "time"),
         exclude_seen=settings.get("exclude_seen", True),
         default_cg=settings.get("default_cg", names[0]),
     )
 
 
-def run(
-    store: Store, plan: Plan, train: Path, test: Path, everything: Path, refit: bool
-) -> tuple[ReleaseManifest, dict[str, dict[str, float]]]:
+def plan_for(dataset: str) -> Plan:
+    """Return the plan of a dataset's preset, or every algorithm with its defaults."""
+    if dataset in preset.names():
+        return make_plan(preset.load(dataset))
+    return make_plan({name: {} for name in ALGORITHMS})
+
+
+def run(store: Store, scratch: Store, plan: Plan, log: Log, refit: bool) -> tuple[ReleaseManifest, Quality]:
     """Fit on the train part, measure on the test part, publish models fitted on all (or the train part).
 
-    Returns the release and the quality of both ways of treating seen items.
+    With `refit` the models that are measured live in `scratch` only. Returns the release and its quality.
     """
-    versions = _fit_all(store, plan, train)
-    quality = _evaluate(store, plan, versions, read_events(test))
+    measured = scratch if refit else store
+    versions = fit_all(measured, plan, log.train)
+    quality = measure(measured, plan, versions, read_events(log.test))
     if refit:
-        _say("refitting on all events")
-        versions = _fit_all(store, plan, everything)
+        say("refitting on all events")
+        versions = fit_all(store, plan, log.events)
     release = store.publish(
         artifacts=versions,
         keep_base=False,
@@ -63,39 +99,39 @@ def run(
     return release, quality
 
 
-def plan_for(dataset: str) -> Plan:
-    """Return the plan of a dataset's preset, or every algorithm with its defaults."""
-    if dataset in preset.names():
-        return make_plan(preset.load(dataset))
-    return make_plan({name: {} for name in ALGORITHMS})
-
-
-def _fit_all(store: Store, plan: Plan, events: Path) -> dict[str, str]:
+def fit_all(store: Store, plan: Plan, events: Path) -> dict[str, str]:
     """Fit one model after the other; each is written before the next is begun, to bound the memory."""
     versions: dict[str, str] = {}
     for draft in fit(build(read_events(events)), plan.models):
         versions |= store.add([draft])
         if draft.fit_seconds is not None:
-            _say(f"{draft.name} fitted in {draft.fit_seconds:.1f} s")
+            say(f"{draft.name} fitted in {draft.fit_seconds:.1f} s")
     return versions
 
 
-def _evaluate(
-    store: Store, plan: Plan, versions: Mapping[str, str], test: pl.LazyFrame
-) -> dict[str, dict[str, float]]:
+def measure(store: Store, plan: Plan, versions: Mapping[str, str], test: pl.LazyFrame) -> Quality:
+    """Evaluate artifacts of a store that are not published, with seen items allowed and excluded."""
     artifacts = {name: store.artifact(name, version) for name, version in versions.items()}
     release = registry.build(store.draft_release(versions, plan.default_cg), artifacts)
-    by: By = "user" if plan.by == "user" else "request"
-    quality: dict[str, dict[str, float]] = {}
-    for exclude_seen, label in ((False, "seen allowed"), (True, "seen excluded")):
+    quality: Quality = {}
+    for label, exclude_seen in SEEN.items():
         try:
-            found = evaluate(release, test, settings=Settings(by=by, exclude_seen=exclude_seen))
+            quality[label] = evaluate(release, test, settings=Settings(by=plan.unit, exclude_seen=exclude_seen))
         except DataError as error:
-            _say(f"{label}: not measured ({error})")
-            continue
-        quality |= {f"{name}, {label}": values for name, values in found.items()}
+            say(f"{label}: not measured ({error})")
     return quality
 
 
-def _say(text: str) -> None:
+def quality_table(quality: Quality) -> Table:
+    """Lay out recall@10 and recall@50 of both ways, one row for each generator."""
+    rows: Table = {}
+    for label, of_cg in quality.items():
+        for name, values in of_cg.items():
+            row = rows.setdefault(name, {})
+            row |= {f"{metric}, {label}": values[metric] for metric in ("recall@10", "recall@50")}
+    return rows
+
+
+def say(text: str) -> None:
+    """Report progress."""
     print(text, file=sys.stderr, flush=True)

@@ -11,8 +11,7 @@ def markdown(corner: str, rows: Mapping[str, Mapping[str, object]]) -> str:
     widths = [max(len(line[position]) for line in lines) for position in range(len(lines[0]))]
     lines.insert(1, ["-" * width for width in widths])
     return "\n".join(
-        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |"
-        for line in lines
+        "| " + " | ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)) + " |" for line in lines
     )
 
 

@@ -30,6 +30,10 @@ class Filters:
     allowed: NDArray[np.bool_] = field(default_factory=lambda: ALL_ALLOWED)
     """(n_items,): only these may be returned; an empty array allows all."""
 
+    def without(self, item: int) -> "Filters":
+        """Return the same filters with one more item excluded."""
+        return Filters(np.union1d(self.excluded, [item]).astype(np.int32), self.allowed)
+
 
 @dataclass(frozen=True, slots=True)
 class Query:

@@ -27,14 +27,10 @@ def dense_scorer(W: Floats) -> Scorer:
     return lambda items, weights: kernels.score_history_dense(W, items, weights)
 
 
-def sparse_scorer(
-    indptr: "np.ndarray[tuple[int], np.dtype[np.int64]]", columns: Ints, values: Floats
-) -> Scorer:
+def sparse_scorer(indptr: "np.ndarray[tuple[int], np.dtype[np.int64]]", columns: Ints, values: Floats) -> Scorer:
     """Score with W in compressed rows."""
     n_items = len(indptr) - 1
-    return lambda items, weights: kernels.score_history_sparse(
-        indptr, columns, values, n_items, items, weights
-    )
+    return lambda items, weights: kernels.score_history_sparse(indptr, columns, values, n_items, items, weights)
 
 
 class LinearItemToItemCG:
@@ -55,11 +51,11 @@ class LinearItemToItemCG:
         return self._ranking(items, weights, query.filters)
 
     def similar(self, item: int, filters: Filters) -> Ranking:
-        """Rank by row `item` of W."""
+        """Rank by row `item` of W, the item itself left out whatever its diagonal holds."""
         items, _ = self._items.model_items(np.array([item], np.int32))
         if not len(items):
             return ListRanking(NOTHING)
-        return self._ranking(items, np.ones(1, np.float32), filters)
+        return self._ranking(items, np.ones(1, np.float32), filters.without(item))
 
     def warm_up(self) -> None:
         """Run one item through."""

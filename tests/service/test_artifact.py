@@ -54,8 +54,7 @@ def test_what_is_written_is_read_back_mapped_and_read_only(tmp_path):
     assert (folder / "index.bin").read_bytes() == b"graph"
     assert (
         found.manifest.bytes
-        == sum(path.stat().st_size for path in folder.glob("*[yn]"))
-        - (folder / artifact.MANIFEST).stat().st_size
+        == sum(path.stat().st_size for path in folder.glob("*[yn]")) - (folder / artifact.MANIFEST).stat().st_size
     )
 
 
@@ -69,9 +68,7 @@ def test_the_version_is_of_the_content(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["item_ids.npy", "weights.npy", "empty.npy", "index.bin"])
-@pytest.mark.parametrize(
-    "damage", ["truncate", "flip", "zero", "longer", "missing", "link", "fifo", "folder"]
-)
+@pytest.mark.parametrize("damage", ["truncate", "flip", "zero", "longer", "missing", "link", "fifo", "folder"])
 def test_a_damaged_file_is_refused(tmp_path, name, damage):
     folder, key = write(tmp_path)
     path = folder / name

@@ -35,9 +35,7 @@ def test_a_release_has_everything_that_the_interactions_had(tmp_path, ids):
     interactions = tiny_interactions(ids)
     release = registry.load(tiny_store(tmp_path, ids))
     assert len(release.users) == N_USERS
-    assert release.items.ids_of(np.arange(N_ITEMS, dtype=np.int32)) == [
-        item_id(item, ids) for item in range(N_ITEMS)
-    ]
+    assert release.items.ids_of(np.arange(N_ITEMS, dtype=np.int32)) == [item_id(item, ids) for item in range(N_ITEMS)]
     for user in range(N_USERS):
         row = slice(interactions.indptr[user], interactions.indptr[user + 1])
         history = release.history.lookup(user_id(user, ids))

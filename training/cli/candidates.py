@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help="one id per line, or parquet/CSV with user_id",
     )
     parser.add_argument("--cgs", type=names, default=[], metavar="a,b", help="default: the release's default")
-    parser.add_argument(
-        "--n", type=positive, required=True, metavar="N", help="candidates for each user and CG"
-    )
+    parser.add_argument("--n", type=positive, required=True, metavar="N", help="candidates for each user and CG")
     parser.add_argument("--out", type=Path, required=True, metavar="X.parquet", help="file to write")
     parser.add_argument("--release", metavar="R", help="default: the served one")
     add_seen(parser, "the release's setting")

@@ -23,9 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=Path, required=True, metavar="TEST", help="canonical event log")
     parser.add_argument("--release", metavar="R", help="default: the served one")
     parser.add_argument("--cgs", type=names, default=[], metavar="a,b", help="default: all of the release")
-    parser.add_argument(
-        "--k", type=positive, action="append", metavar="K", help="cut-off (default: 10 and 50)"
-    )
+    parser.add_argument("--k", type=positive, action="append", metavar="K", help="cut-off (default: 10 and 50)")
     parser.add_argument("--by", choices=("request", "user"), default="request", help="default: request")
     add_seen(parser, "the release's setting")
     parser.add_argument("--include-cold", action="store_true", help="count users the release does not know")

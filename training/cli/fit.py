@@ -20,9 +20,7 @@ HELP = "fit one model on the whole file and publish it"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the subcommand."""
     parser.add_argument("algorithm", choices=ALGORITHMS, metavar="ALGORITHM", help=", ".join(ALGORITHMS))
-    parser.add_argument(
-        "--events", type=Path, required=True, metavar="E", help="canonical event log (parquet)"
-    )
+    parser.add_argument("--events", type=Path, required=True, metavar="E", help="canonical event log (parquet)")
     add_store(parser)
     parser.add_argument("--preset", metavar="NAME", help=f"tuned values: {', '.join(preset.names())}")
     parser.add_argument(
@@ -36,9 +34,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         help=_keys(),
     )
     parser.add_argument("--name", metavar="CG", help="value of cg= in the service (default: the algorithm)")
-    parser.add_argument(
-        "--no-publish", action="store_true", help="write the artifacts, leave the release alone"
-    )
+    parser.add_argument("--no-publish", action="store_true", help="write the artifacts, leave the release alone")
 
 
 def run(args: argparse.Namespace) -> None:

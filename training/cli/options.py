@@ -8,9 +8,7 @@ from training.errors import DataError
 
 def add_store(parser: argparse.ArgumentParser) -> None:
     """Declare --store."""
-    parser.add_argument(
-        "--store", type=Path, default=Path("models_store"), metavar="DIR", help="default: models_store"
-    )
+    parser.add_argument("--store", type=Path, default=Path("models_store"), metavar="DIR", help="default: models_store")
 
 
 def add_seen(parser: argparse.ArgumentParser, default: str) -> None:

@@ -12,9 +12,7 @@ HELP = "remove all but the last K releases and their artifacts; the served one a
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the subcommand."""
     add_store(parser)
-    parser.add_argument(
-        "--keep", type=positive, required=True, metavar="K", help="number of releases to keep"
-    )
+    parser.add_argument("--keep", type=positive, required=True, metavar="K", help="number of releases to keep")
 
 
 def run(args: argparse.Namespace) -> None:

@@ -1,29 +1,20 @@
 """`split`: cut an event log into a train and a test part."""
 
 import argparse
-from collections.abc import Callable
 from pathlib import Path
-
-import polars as pl
 
 from training.errors import DataError
 from training.events import read_events
-from training.output import write_events
-from training.split import Split, split_by_time, split_by_user
+from training.split import SPLITS, write_split
 
 NAME = "split"
 HELP = "split an event log into a train and a test part"
-SPLITS: dict[str, Callable[[pl.LazyFrame, float], Split]] = {"time": split_by_time, "user": split_by_user}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the subcommand."""
-    parser.add_argument(
-        "--events", type=Path, required=True, metavar="E", help="event log (parquet) to split"
-    )
-    parser.add_argument(
-        "--train", type=Path, required=True, metavar="A", help="where to write the train part"
-    )
+    parser.add_argument("--events", type=Path, required=True, metavar="E", help="event log (parquet) to split")
+    parser.add_argument("--train", type=Path, required=True, metavar="A", help="where to write the train part")
     parser.add_argument("--test", type=Path, required=True, metavar="B", help="where to write the test part")
     parser.add_argument("--by", choices=SPLITS, default="time", help="one cut in time, or one for each user")
     parser.add_argument(
@@ -39,13 +30,10 @@ def run(args: argparse.Namespace) -> None:
     """Write both parts and print how many rows went where."""
     if len({path.resolve() for path in (args.events, args.train, args.test)}) < 3:
         raise DataError(
-            f"--events {args.events}, --train {args.train}, --test {args.test}: wanted three different files; "
-            "rename one"
+            f"--events {args.events}, --train {args.train}, --test {args.test}: "
+            "wanted three different files; rename one"
         )
-    split = SPLITS[args.by](read_events(args.events), args.test_share)
-    write_events(split.train, args.train)
-    write_events(split.test, args.test)
-    counts = split.counts
+    counts = write_split(args.by, read_events(args.events), args.train, args.test, args.test_share)
     print(f"train    {counts['train']:>12,} rows  {args.train}")
     print(f"test     {counts['test']:>12,} rows  {args.test}")
     print(f"dropped  {counts['dropped']:>12,} rows  of requests that began before the cut")

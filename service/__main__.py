@@ -1,0 +1,93 @@
+"""`python -m service`: serve a store over HTTP."""
+
+import argparse
+import os
+import signal
+import socket
+import sys
+from typing import NoReturn
+
+from service import environment
+from service.errors import CandgenError
+from service.settings import PREFIX, Settings, read
+
+_FLAGS = ("store", "host", "port", "workers")
+_BACKLOG = 2048
+
+
+class _Parser(argparse.ArgumentParser):
+    def error(self, message: str) -> NoReturn:
+        _fail(f"{message}; see {self.prog} --help")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Serve until SIGTERM or SIGINT (exit status 0); a usage error is one line and status 2."""
+    settings = _settings(arguments)
+    listener = _listen(settings)
+    environment.prepare()
+    # a worker process reads its settings from the environment
+    os.environ.update({f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in _FLAGS})
+    for number in (signal.SIGTERM, signal.SIGINT):
+        # uvicorn raises the signal again after a clean shutdown
+        signal.signal(number, lambda *_: sys.exit(0))
+    host, port = listener.getsockname()[:2]
+    address = f"[{host}]" if ":" in host else host
+    print(f"Candgen serves {settings.store} on http://{address}:{port}", file=sys.stderr, flush=True)
+    _serve(settings, listener)
+
+
+def _serve(settings: Settings, listener: socket.socket) -> None:
+    import uvicorn  # after environment.prepare
+    from uvicorn.supervisors import Multiprocess
+
+    config = uvicorn.Config(
+        "service.app:from_environment",
+        factory=True,
+        workers=settings.workers,
+        loop="uvloop",
+        http="service.protocol:Protocol",
+        log_config=None,
+        log_level="warning",
+        access_log=False,
+        server_header=False,
+        backlog=_BACKLOG,
+    )
+    if settings.workers > 1:
+        Multiprocess(config, sockets=[listener]).run()
+    else:
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+def _settings(arguments: list[str] | None) -> Settings:
+    parser = _Parser(prog="python -m service", description=__doc__)
+    for name in _FLAGS:
+        field = Settings.model_fields[name]
+        parser.add_argument(f"--{name}", help=f"{field.description} (default: {field.default})")
+    given = parser.parse_args(arguments)
+    try:
+        settings = read(**vars(given))
+    except CandgenError as error:
+        _fail(str(error))
+    if not settings.store.is_dir():
+        _fail(f"{settings.store}: no such folder; make a store with `python -m training pipeline`")
+    return settings
+
+
+def _listen(settings: Settings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+    try:
+        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        _fail(f"cannot listen on {settings.host}:{settings.port} ({reason}); choose another --port or --host")
+    listener.set_inheritable(True)
+    return listener
+
+
+def _fail(message: str) -> NoReturn:
+    print(f"error: {message}", file=sys.stderr)
+    raise SystemExit(2)
+
+
+if __name__ == "__main__":
+    main()

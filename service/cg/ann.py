@@ -1,0 +1,121 @@
+"""ANN: the best items by user · item + bias, found in a graph instead of by looking at all of them."""
+
+import numpy as np
+
+from service import embedding_kernels, kernels
+from service.cg.base import NO_ITEMS, NOTHING, Candidates, Filters, Floats, ListRanking, Query, Ranking
+from service.cg.embedding import Embedding
+from service.hnsw import HnswGraph
+from service.ids import Id
+
+MAX_DEPTH_SHARE = 1 / 50
+"""Searching the graph for a larger share of all items takes longer than to look at all of them."""
+MIN_ALLOWED_SHARE = 1 / 8
+"""Looking only at what is allowed is faster than a search that throws the rest away."""
+
+
+class ANN:
+    """As `DotProductKNN`, but for what the graph misses; the scores are the exact ones."""
+
+    def __init__(self, name: str, embedding: Embedding, graph: HnswGraph) -> None:
+        """Take the graph of the embedding's item vectors and biases."""
+        self.name = name
+        self._embedding = embedding
+        self._graph = graph
+        self._max_depth = max(graph.ef, int(MAX_DEPTH_SHARE * len(graph)))
+
+    def knows(self, user: Id) -> bool:
+        """Whether the model has a vector of the user."""
+        return self._embedding.stored(user) is not None
+
+    def rank(self, query: Query) -> Ranking:
+        """Prepare a search; without a user vector there is nothing to say."""
+        vector = self._embedding.user_vector(query)
+        if vector is None:
+            return ListRanking(NOTHING)
+        allowed = query.filters.allowed
+        if len(allowed) and np.count_nonzero(allowed) < MIN_ALLOWED_SHARE * len(allowed):
+            return self._embedding.exact(vector, query.filters)
+        return GraphRanking(self._embedding, self._graph, vector, query.filters, self._max_depth)
+
+    def similar(self, item: int, filters: Filters) -> Ranking:
+        """Rank by the cosine between item vectors: exact, since the graph is not made for cosines."""
+        return self._embedding.similar(item, filters)
+
+    def warm_up(self) -> None:
+        """Run the first item through the graph, and through the exact scan."""
+        self._embedding.warm_up()
+        for vector in self._embedding.item_vectors[:1]:
+            for stored in (vector, vector.copy()):  # mapped and in memory: two types to numba
+                for depth in (len(self._graph), 0):
+                    GraphRanking(self._embedding, self._graph, stored, Filters(), depth).top(1)
+
+
+class GraphRanking:
+    """Keeps what was found; searches deeper, and in the end everywhere, as more is wanted.
+
+    An item that only a deeper search finds, but that ranks above what was handed out before, stays
+    missed: so the list is sorted, without duplicates, and never changes its beginning.
+    """
+
+    def __init__(
+        self, embedding: Embedding, graph: HnswGraph, vector: Floats, filters: Filters, max_depth: int
+    ) -> None:
+        """Take a user vector, filters in the release's items, and how deep to search at most."""
+        self._embedding, self._graph, self._vector = embedding, graph, vector
+        self._max_depth = max_depth
+        self._filters = embedding.items.model_filters(filters)
+        self._found = NOTHING  # in the model's items
+        self._given = 0  # so many of them were handed out
+        self._depth = 0
+        self._rest: Floats | None = None  # scores of what the exact scan may still hand out
+
+    def top(self, k: int) -> Candidates:
+        """Return the best k, searching as deep as it takes."""
+        while len(self._found) < k and self._rest is None:
+            self._depth = max(self._graph.ef, k, 2 * self._depth)
+            if self._depth > self._max_depth or not self._search():
+                self._rest = self._embedding.scores(self._vector, self._filters)
+        if len(self._found) < k and self._rest is not None:
+            self._take_rest(self._rest, k)
+        found = self._found[:k]
+        self._given = max(self._given, len(found))
+        return Candidates(self._embedding.items.release_items(found.items), found.scores)
+
+    def _search(self) -> bool:
+        """Replace what was not handed out by what a deeper search finds; False if the graph gives up."""
+        labels = self._graph.search(self._vector, self._depth)
+        if labels is None:
+            return False
+        kept, open_ = self._found[: self._given], self._found[self._given :]
+        lost = open_.items[~np.isin(open_.items, labels)] if len(open_) else NO_ITEMS
+        new = embedding_kernels.rank_found(
+            np.concatenate([labels, lost.astype(np.uint64)]) if len(lost) else labels,
+            self._embedding.item_vectors,
+            self._embedding.item_biases,
+            self._vector,
+            self._filters.excluded,
+            self._filters.allowed,
+            _last(kept),
+        )
+        self._found = _join(kept, Candidates(*new))
+        return True
+
+    def _take_rest(self, rest: Floats, k: int) -> None:
+        kept = self._found[: self._given]
+        embedding_kernels.mask_before(rest, _last(kept))
+        best = kernels.top_k(rest, k - len(kept))
+        self._found = _join(kept, Candidates(best, rest[best]))
+
+
+def _last(candidates: Candidates) -> tuple[float, int]:
+    """Return score and item after which the list goes on."""
+    if not len(candidates):
+        return float(np.inf), -1
+    return float(candidates.scores[-1]), int(candidates.items[-1])
+
+
+def _join(first: Candidates, second: Candidates) -> Candidates:
+    if not len(first):
+        return second
+    return Candidates(np.concatenate([first.items, second.items]), np.concatenate([first.scores, second.scores]))

@@ -1,0 +1,68 @@
+"""From a validated artifact to the candidate generator that serves it, one function per kind of model."""
+
+from collections.abc import Callable, Mapping
+
+import numpy as np
+
+from service.artifact import Artifact
+from service.cg.arrays import array, check_rows, in_release
+from service.cg.base import CandidateGenerator, ItemMap
+from service.cg.build_embedding import als, bpr
+from service.cg.linear import LinearItemToItemCG, dense_scorer, sparse_scorer
+from service.cg.popular import PersonalTop, Popular
+from service.errors import ArtifactError
+
+
+def popular(name: str, artifact: Artifact, items: ItemMap) -> Popular:
+    """Build Popular; the `data` artifact holds its arrays too."""
+    order, scores = array(artifact, "popular_order"), array(artifact, "popularity")
+    check_rows(f"{name}: popular_order", order, len(items))
+    if len(scores) != len(items):
+        raise ArtifactError(f"{name}: popularity has {len(scores)} values for {len(items)} items")
+    return Popular(name, items.release_items(order), in_release(scores, items, 0.0))
+
+
+def _linear(name: str, artifact: Artifact, items: ItemMap) -> LinearItemToItemCG:
+    n = len(items)
+    if "weights" in artifact.arrays:
+        W = array(artifact, "weights")
+        if W.shape != (n, n):
+            raise ArtifactError(f"{name}: weights are {W.shape} for {n} items")
+        score = dense_scorer(W)
+    else:
+        indptr, columns = array(artifact, "weights_indptr"), array(artifact, "weights_columns")
+        values = array(artifact, "weights_values")
+        if len(indptr) != n + 1 or indptr[0] != 0 or (np.diff(indptr) < 0).any():
+            raise ArtifactError(f"{name}: weights_indptr does not describe {n} rows")
+        if not indptr[-1] == len(columns) == len(values):
+            raise ArtifactError(f"{name}: weights_columns and weights_values do not fit weights_indptr")
+        check_rows(f"{name}: weights_columns", columns, n)
+        score = sparse_scorer(indptr, columns, values)
+    return LinearItemToItemCG(name, score, items, artifact.manifest.config["weighting"])
+
+
+def _personal_top(name: str, artifact: Artifact, items: ItemMap) -> PersonalTop:
+    config = artifact.manifest.config
+    return PersonalTop(name, items, config["weighting"], config.get("half_life_days"))
+
+
+BUILDERS: Mapping[str, Callable[[str, Artifact, ItemMap], CandidateGenerator]] = {
+    "als": als,
+    "bpr": bpr,
+    "adaptive_bpr": bpr,
+    "ease": _linear,
+    "slim": _linear,
+    "popular": popular,
+    "personal_top": _personal_top,
+}
+
+
+def build_cg(name: str, artifact: Artifact, items: ItemMap) -> CandidateGenerator:
+    """Build the generator of an artifact; its ArtifactError says what does not fit."""
+    algorithm = artifact.manifest.algorithm
+    if algorithm not in BUILDERS:
+        raise ArtifactError(f"{name}: no generator for algorithm {algorithm!r}; valid: {', '.join(BUILDERS)}")
+    try:
+        return BUILDERS[algorithm](name, artifact, items)
+    except KeyError as error:
+        raise ArtifactError(f"{name}: its manifest's config lacks {error}") from error

@@ -1,0 +1,102 @@
+"""What the generators over embeddings share: the vectors, and where a user's vector comes from."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from service import embedding_kernels, kernels
+from service.cg.base import (
+    NOTHING,
+    Filters,
+    Floats,
+    Ints,
+    ItemMap,
+    ListRanking,
+    Query,
+    Ranking,
+    ScoreRanking,
+    history_weights,
+)
+from service.ids import Id, IdIndex
+
+FoldIn = Callable[[Ints, Floats], Floats]
+"""(history items, their weights) → the vector (dim,) of a user with that history."""
+
+
+@dataclass(frozen=True, slots=True)
+class Embedding:
+    """Score of item i for a user: user vector · item_vectors[i] + item_biases[i]."""
+
+    items: ItemMap
+    users: IdIndex
+    item_vectors: Floats
+    """(n_items, dim), C-contiguous."""
+    item_biases: Floats
+    """(n_items,)."""
+    user_vectors: Floats
+    """(n_users, dim), rows of `users`; a zero vector says nothing of its user."""
+    fold_in: FoldIn
+    weighting: str
+    """Value of an interaction in training, which the fold-in repeats."""
+
+    def stored(self, user: Id | None) -> Floats | None:
+        """Return the vector of a user the model was trained on, None for others."""
+        row = -1 if user is None else self.users.row(user)
+        if row < 0:
+            return None
+        vector: Floats = self.user_vectors[row]
+        return vector if vector.any() else None
+
+    def user_vector(self, query: Query) -> Floats | None:
+        """Return the stored vector, or fold the history in if it was given or nothing is stored.
+
+        None: there is neither a vector nor a history with an item of the model.
+        """
+        vector = None if query.history_given else self.stored(query.user)
+        return self._folded(query) if vector is None else vector
+
+    def exact(self, vector: Floats, filters: Filters) -> Ranking:
+        """Rank by the scores of all items; filters are in the release's items."""
+        local = self.items.model_filters(filters)
+        return ScoreRanking(self.scores(vector, local), self.items)
+
+    def scores(self, vector: Floats, local: Filters) -> Floats:
+        """Return the score of every item, −inf where it is not eligible; filters in the model's items."""
+        scores: Floats = embedding_kernels.score_items(self.item_vectors, self.item_biases, vector, local.allowed)
+        scores[local.excluded] = kernels.NOT_ELIGIBLE
+        return scores
+
+    def similar(self, item: int, filters: Filters) -> Ranking:
+        """Rank by the cosine between item vectors, the item itself left out.
+
+        The cosine, as is usual for item-to-item: a dot product would put the items with the longest
+        vectors, which are the popular ones, beside everything.
+        """
+        own, _ = self.items.model_items(np.array([item], np.int32))
+        if not len(own):
+            return ListRanking(NOTHING)
+        local = self.items.model_filters(filters.without(item))
+        scores: Floats = embedding_kernels.cosine_items(self.item_vectors, own[0], local.allowed)
+        scores[local.excluded] = kernels.NOT_ELIGIBLE
+        return ScoreRanking(scores, self.items)
+
+    def warm_up(self) -> None:
+        """Run the kernels and the fold-in on the first item."""
+        if not len(self.items):
+            return
+        vector = self.fold_in(np.zeros(1, np.int32), np.ones(1, np.float32))
+        for stored in (vector, *self.user_vectors[:1]):  # in memory and mapped: two types to numba
+            self.scores(stored, Filters())
+        embedding_kernels.cosine_items(self.item_vectors, np.int32(0), Filters().allowed)
+
+    def _folded(self, query: Query) -> Floats | None:
+        items, known = self.items.model_items(query.history.items)
+        if not len(items):
+            return None
+        weights = history_weights(query.history.counts[known], self.weighting)
+        try:
+            vector = np.ascontiguousarray(self.fold_in(items, weights), np.float32)
+        except np.linalg.LinAlgError:  # a model without regularisation: no single vector explains the history
+            return None
+        return vector if np.isfinite(vector).all() and vector.any() else None

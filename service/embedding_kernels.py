@@ -1,0 +1,105 @@
+"""Kernels over embeddings: serial, nogil, compiled once and cached.
+
+The exact scan and the rescoring of what a graph found share one dot product, so that an item has
+the same score, bit for bit, whichever way it was found.
+"""
+
+from typing import TypeAlias
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from service.kernels import NOT_ELIGIBLE, holds
+
+Floats = NDArray[np.float32]
+Ints = NDArray[np.int32]
+Bools = NDArray[np.bool_]
+Real: TypeAlias = float | np.float32
+Whole: TypeAlias = int | np.int32
+
+
+@njit(nogil=True, cache=True, inline="never", fastmath={"reassoc", "contract", "nsz"})
+def _dot(a: Floats, b: Floats) -> np.float32:
+    total = np.float32(0.0)
+    for j in range(len(a)):
+        total += a[j] * b[j]
+    return total
+
+
+@njit(nogil=True, cache=True)
+def score_items(vectors: Floats, biases: Floats, query: Floats, allowed: Bools) -> Floats:
+    """Return query · item + bias of every item; −inf where it is not allowed (empty: all are).
+
+    vectors: (n, dim), biases: (n,), query: (dim,).
+    """
+    scores = np.empty(len(vectors), np.float32)
+    for item in range(len(vectors)):
+        if len(allowed) == 0 or allowed[item]:
+            scores[item] = _dot(vectors[item], query) + biases[item]
+        else:
+            scores[item] = NOT_ELIGIBLE
+    return scores
+
+
+@njit(nogil=True, cache=True)
+def cosine_items(vectors: Floats, item: Whole, allowed: Bools) -> Floats:
+    """Return the cosine between an item and every item: 0 where a vector is 0, −inf if not allowed."""
+    query = vectors[item]
+    length = np.sqrt(_dot(query, query))
+    scores = np.zeros(len(vectors), np.float32)
+    for other in range(len(vectors)):
+        if len(allowed) and not allowed[other]:
+            scores[other] = NOT_ELIGIBLE
+            continue
+        product = length * np.sqrt(_dot(vectors[other], vectors[other]))
+        if product > 0.0:
+            scores[other] = _dot(vectors[other], query) / product
+    return scores
+
+
+@njit(nogil=True, cache=True)
+def _ranks_after(score: Real, item: Whole, other_score: Real, other: Whole) -> bool:
+    """Whether an item comes after another: lower score, or the same and a higher index."""
+    return bool(score < other_score or (score == other_score and item > other))
+
+
+@njit(nogil=True, cache=True)
+def rank_found(
+    found: NDArray[np.uint64],
+    vectors: Floats,
+    biases: Floats,
+    query: Floats,
+    excluded: Ints,
+    allowed: Bools,
+    after: tuple[float, int],
+) -> tuple[Ints, Floats]:
+    """Rescore what a graph found; return the eligible items that rank after (score, item), in order.
+
+    found: (k,) distinct items, nearly sorted, which is what insertion sort is good at. A score of
+    0 says nothing, as in `kernels.top_k`.
+    """
+    items, scores = np.empty(len(found), np.int32), np.empty(len(found), np.float32)
+    size = 0
+    for label in found:
+        item = int(label)
+        if (len(allowed) and not allowed[item]) or holds(excluded, item):
+            continue
+        score = np.float32(_dot(vectors[item], query) + biases[item])
+        if score == 0.0 or not _ranks_after(score, item, after[0], after[1]):
+            continue
+        place = size
+        while place > 0 and _ranks_after(scores[place - 1], items[place - 1], score, item):
+            scores[place], items[place] = scores[place - 1], items[place - 1]
+            place -= 1
+        scores[place], items[place] = score, item
+        size += 1
+    return items[:size], scores[:size]
+
+
+@njit(nogil=True, cache=True)
+def mask_before(scores: Floats, after: tuple[float, int]) -> None:
+    """Mark as not eligible what does not rank after (score, item)."""
+    for item in range(len(scores)):
+        if not _ranks_after(scores[item], item, after[0], after[1]):
+            scores[item] = NOT_ELIGIBLE

@@ -1,0 +1,144 @@
+"""A graph over item vectors for approximate maximum inner product search (HNSW, by hnswlib).
+
+An item is a point: its vector and, unless all biases are zero, its bias against a 1 in the query.
+Two spaces, of which `training.index_choice` measures the better for each embedding:
+
+- `ip`: hnswlib's inner product, after subtracting the mean point, which changes no order. It is no
+  metric, so the graph is a heuristic, but it is the better one where lengths differ much (ALS).
+- `l2`: one more coordinate, sqrt(max length² − length²), makes the order by inner product one by
+  distance (Bachrach et al. 2014, "Speeding up the Xbox recommender system"). Exact, and the better
+  one where lengths are alike (BPR); else that coordinate drowns all others.
+"""
+
+import struct
+from pathlib import Path
+from typing import Literal
+
+import hnswlib
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from service.errors import ArtifactError
+
+Floats = NDArray[np.float32]
+Space = Literal["ip", "l2"]
+GRAPH_FILE, SETTINGS_FILE = "index.bin", "index.json"
+"""Names of the graph and of its settings among an artifact's files."""
+_HEADER = struct.Struct("<6Q")
+_PROBES = 256
+
+
+class Settings(BaseModel):
+    """How a graph is built and searched."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+    space: Space
+    M: int = Field(ge=2, le=256)
+    ef_construction: int = Field(ge=1, le=100_000)
+    ef: int = Field(ge=1, le=1_000_000)
+
+
+class HnswGraph:
+    """Finds items of high score; may be asked from several threads at once."""
+
+    def __init__(self, index: hnswlib.Index, settings: Settings, dim: int, biased: bool) -> None:
+        """Take a filled index; `dim` is that of the item vectors, to which coordinates were added."""
+        self._index = index
+        self._dim, self._biased = dim, biased
+        self.settings = settings
+        self.set_ef(settings.ef)
+
+    def __len__(self) -> int:
+        return int(self._index.element_count)
+
+    @property
+    def ef(self) -> int:
+        """Length of the list of best items that a search keeps; a search finds as many at no cost."""
+        return self.settings.ef
+
+    def set_ef(self, ef: int) -> None:
+        """Change it; not while others search."""
+        self.settings = self.settings.model_copy(update={"ef": ef})
+        self._index.set_ef(ef)
+
+    def search(self, vector: Floats, k: int) -> NDArray[np.uint64] | None:
+        """Return about the best k items for a finite vector (dim,), None where hnswlib gives up."""
+        query = vector
+        if self._index.dim > self._dim:
+            query = np.zeros(self._index.dim, np.float32)
+            query[: self._dim] = vector
+            query[self._dim] = self._biased
+        try:
+            labels, _ = self._index.knn_query(query, k=min(k, len(self)), num_threads=1)
+        except RuntimeError:  # "Cannot return the results in a contiguous 2D array": fewer than k reached
+            return None
+        found: NDArray[np.uint64] = labels[0]
+        return found
+
+    def save(self, path: Path) -> None:
+        """Write the graph, which holds a copy of the points, to a file."""
+        self._index.save_index(str(path))
+
+
+def build(vectors: Floats, biases: Floats, settings: Settings, *, seed: int, threads: int = 1) -> HnswGraph:
+    """Insert items 0…n−1; on one thread the same input and seed give the same graph.
+
+    vectors: (n, dim), n > 0; biases: (n,).
+    """
+    points = _with_bias(vectors, biases, bool(biases.any())) - _shift(vectors, biases, settings.space)
+    if settings.space == "l2":
+        squares = np.einsum("ij,ij->i", points, points)
+        points = np.concatenate([points, np.sqrt(squares.max() - squares)[:, None]], axis=1)
+    index = hnswlib.Index(settings.space, points.shape[1])
+    index.init_index(len(points), M=settings.M, ef_construction=settings.ef_construction, random_seed=seed)
+    index.add_items(points, num_threads=threads)
+    return HnswGraph(index, settings, vectors.shape[1], bool(biases.any()))
+
+
+def load(path: Path, vectors: Floats, biases: Floats, settings: Settings) -> HnswGraph:
+    """Load the graph of these vectors; holds the GIL, so call it where no request waits.
+
+    hnswlib trusts what it reads: the caller has verified the file's checksum.
+
+    Raises:
+        ArtifactError: the graph is not one of these vectors.
+    """
+    n, biased = len(vectors), bool(biases.any())
+    dim = vectors.shape[1] + biased + (settings.space == "l2")
+    with path.open("rb") as file:
+        header = file.read(_HEADER.size)
+    if len(header) < _HEADER.size:
+        raise ArtifactError(f"{path}: has {len(header)} bytes; this is not an hnsw graph")
+    _, _, count, _, labels_at, points_at = _HEADER.unpack(header)
+    if (count, labels_at - points_at) != (n, 4 * dim):
+        seen = f"{count} items of {labels_at - points_at} bytes"
+        raise ArtifactError(f"{path}: holds {seen}, wanted {n} of {4 * dim}; fit the model again")
+    index = hnswlib.Index(settings.space, dim)
+    try:
+        index.load_index(str(path), max_elements=n)
+        _check_points(path, index, vectors, biases, settings.space)
+    except RuntimeError as error:
+        raise ArtifactError(f"{path}: not the graph of this model ({error}); fit it again") from error
+    return HnswGraph(index, settings, vectors.shape[1], biased)
+
+
+def _check_points(path: Path, index: hnswlib.Index, vectors: Floats, biases: Floats, space: Space) -> None:
+    """Compare points all over the graph with what the vectors say they should be."""
+    probes = np.linspace(0, len(vectors) - 1, min(len(vectors), _PROBES)).astype(np.int64)
+    wanted = _with_bias(vectors[probes], biases[probes], bool(biases.any())) - _shift(vectors, biases, space)
+    stored = index.get_items(probes)[:, : wanted.shape[1]]
+    if not np.allclose(stored, wanted, rtol=1e-4, atol=1e-4 * float(np.abs(wanted).max())):
+        raise ArtifactError(f"{path}: its points are not the vectors of the model; fit it again")
+
+
+def _with_bias(vectors: Floats, biases: Floats, biased: bool) -> Floats:
+    return np.concatenate([vectors, biases[:, None]], axis=1) if biased else vectors
+
+
+def _shift(vectors: Floats, biases: Floats, space: Space) -> Floats:
+    """Return what is subtracted from every point."""
+    if space == "l2":
+        return np.zeros(1, np.float32)
+    mean = vectors.mean(axis=0, dtype=np.float64)
+    return (np.append(mean, biases.mean(dtype=np.float64)) if biases.any() else mean).astype(np.float32)

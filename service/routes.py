@@ -1,0 +1,128 @@
+"""HTTP handlers: translate, delegate, answer. What can go wrong is mapped in `problems`."""
+
+import asyncio
+import os
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.routing import APIRoute
+
+from service import inventory, openapi, parameters, problems, render, schemas
+from service.body import read_json
+from service.errors import CandgenError
+from service.generate import generate
+from service.parameters import Asked
+from service.serving import Holder, Serving
+from service.similar import similar
+
+
+class DirectRoute(APIRoute):
+    """A route whose handler takes the request as it is: no dependencies to be solved."""
+
+    def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
+        """Return the endpoint itself."""
+        endpoint: Callable[[Request], Coroutine[Any, Any, Response]] = self.endpoint
+        return endpoint
+
+
+router = APIRouter(route_class=DirectRoute)
+
+
+@router.get("/candidates/{user_id}", **openapi.operation(schemas.Candidates, openapi.CANDIDATES))
+async def get_candidates(request: Request) -> Response:
+    """Candidates of one generator for one user."""
+    serving = _serving(request)
+    asked = parameters.from_query(_path_value(request, "user_id"), _query(request), serving.release)
+    return _json(await _answer(serving, asked), serving)
+
+
+@router.post("/candidates", **openapi.operation(schemas.Candidates, openapi.CANDIDATES_BODY))
+async def post_candidates(request: Request) -> Response:
+    """The same with the parameters in a JSON body: for long lists, and ids with a comma or slash."""
+    serving = _serving(request)
+    asked = parameters.from_body(await read_json(request), serving.release)
+    return _json(await _answer(serving, asked), serving)
+
+
+@router.post("/candidates:batch", **openapi.operation(schemas.BatchAnswer, openapi.BATCH_BODY))
+async def post_batch(request: Request) -> Response:
+    """Up to 64 requests at once, all answered from one release; one may fail without the others."""
+    serving = _serving(request)
+    bodies = parameters.batch(await read_json(request))
+    return _json({"results": [await _batch_item(request, serving, body) for body in bodies]}, serving)
+
+
+@router.get("/similar/{item_id}", **openapi.operation(schemas.SimilarItems, openapi.SIMILAR))
+async def get_similar(request: Request) -> Response:
+    """Items that go with an item; without `cg` the default generator, or the first that can."""
+    serving = _serving(request)
+    path_value = _path_value(request, "item_id")
+    item_id, asked = parameters.similar_from_query(path_value, _query(request), serving.release)
+    found = similar(serving.release, item_id, asked.request)
+    return _json(render.similar(serving.release, found, asked.ids_as_strings), serving)
+
+
+@router.get("/cgs", **openapi.operation(schemas.CGs))
+async def get_cgs(request: Request) -> Response:
+    """The candidate generators of the served release."""
+    serving = _serving(request)
+    return _json({"release": serving.release.name, "cgs": inventory.cgs(serving.release)}, serving)
+
+
+@router.get("/releases", **openapi.operation(schemas.Releases))
+async def get_releases(request: Request) -> Response:
+    """The releases in the store, and what this worker serves."""
+    holder = _holder(request)
+    stored = await asyncio.to_thread(inventory.releases, holder.store)
+    return _json({**stored, "workers": [{"pid": os.getpid(), "release": holder.release_name}]})
+
+
+@router.get("/health/live", **openapi.operation(schemas.Health))
+async def get_live(_: Request) -> Response:
+    """Whether the process answers; also while a release is being loaded."""
+    return _json({"status": "live"})
+
+
+@router.get("/health/ready", **openapi.operation(schemas.Health))
+async def get_ready(request: Request) -> Response:
+    """Whether a release is served; 503 with the reason if not."""
+    serving = _serving(request)
+    return _json({"status": "ready", "release": serving.release.name}, serving)
+
+
+async def _answer(serving: Serving, asked: Asked) -> dict[str, Any]:
+    stored = await serving.history.get(asked.request.user_id)
+    found = generate(serving.release, asked.request, stored)
+    return render.answer(serving.release, asked.request, found, asked.ids_as_strings)
+
+
+async def _batch_item(request: Request, serving: Serving, body: object) -> dict[str, Any]:
+    await asyncio.sleep(0)  # let other requests in between
+    try:
+        return await _answer(serving, parameters.from_body(body, serving.release))
+    except CandgenError as error:
+        return {"user_id": parameters.echoed_user(body), "error": problems.problem(error, request)}
+
+
+def _json(body: object, serving: Serving | None = None) -> Response:
+    headers = {"X-Model-Release": serving.release.name} if serving else None
+    return Response(render.dumps(body), headers=headers, media_type="application/json")
+
+
+def _holder(request: Request) -> Holder:
+    holder: Holder = request.app.state.holder
+    return holder
+
+
+def _serving(request: Request) -> Serving:
+    return _holder(request).serving
+
+
+def _query(request: Request) -> bytes:
+    query: bytes = request.scope["query_string"]
+    return query
+
+
+def _path_value(request: Request, name: str) -> str:
+    return parameters.decoded_path_value(request.path_params[name], request.scope.get("raw_path", b""))

@@ -1,0 +1,90 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from scipy.sparse import csr_array
+
+from service import kernels
+from tests import naive
+
+SCORES = st.lists(
+    st.sampled_from([-math.inf, -2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 1.0, 3.0])
+    | st.floats(-10, 10, width=32, allow_subnormal=False),
+    max_size=60,
+)
+QUICK = settings(max_examples=200, deadline=None)
+
+
+def f4(values):
+    return np.array(values, np.float32)
+
+
+def i4(values):
+    return np.array(values, np.int32)
+
+
+@QUICK
+@given(SCORES, st.integers(0, 80))
+def test_top_k_is_the_naive_top_k(scores, k):
+    assert kernels.top_k(f4(scores), k).tolist() == naive.top_k(scores, k)
+
+
+def test_top_k_never_pads_with_item_0():
+    assert kernels.top_k(f4([0, 0, 5, 0]), 3).tolist() == [2]
+    assert kernels.top_k(f4([-math.inf] * 4), 3).tolist() == []
+
+
+def test_top_k_keeps_negative_scores_and_puts_the_lower_index_first_among_equal_ones():
+    assert kernels.top_k(f4([-1, -1, 2, -3, 2]), 4).tolist() == [2, 4, 0, 1]
+
+
+@pytest.mark.parametrize("k", [1, 10, 999, 5000])
+def test_top_k_of_many(k):
+    scores = np.random.default_rng(0).integers(-50, 50, 2000).astype(np.float32)
+    assert kernels.top_k(scores, k).tolist() == naive.top_k(scores.tolist(), k)
+
+
+@pytest.mark.parametrize("n_history", [0, 1, 3, 4, 5, 8, 11])
+@pytest.mark.parametrize("read_only", [False, True])
+def test_score_history_dense_and_sparse(n_history, read_only):
+    rng = np.random.default_rng(n_history)
+    W = np.where(rng.random((12, 12)) < 0.5, rng.normal(size=(12, 12)), 0).astype(np.float32)
+    sparse = csr_array(W)
+    items = np.sort(rng.choice(12, n_history, replace=False)).astype(np.int32)
+    weights = rng.uniform(0.5, 4, n_history).astype(np.float32)
+    indptr, columns = sparse.indptr.astype(np.int64), sparse.indices.astype(np.int32)
+    for array in (W, indptr, columns, sparse.data):
+        array.flags.writeable = not read_only
+    wanted = naive.score_history(W, items, weights)
+    dense = kernels.score_history_dense(W, items, weights)
+    assert dense.dtype == np.float32
+    np.testing.assert_allclose(dense, wanted, atol=1e-5)
+    found = kernels.score_history_sparse(indptr, columns, sparse.data, 12, items, weights)
+    np.testing.assert_allclose(found, wanted, atol=1e-5)
+
+
+def test_score_history_reads_rows_of_the_history_not_columns():
+    W = f4([[0, 7], [0, 0]])
+    assert kernels.score_history_dense(W, i4([0]), f4([2])).tolist() == [0, 14]
+
+
+@QUICK
+@given(st.data())
+def test_first_eligible_and_mask_scores(data):
+    n = data.draw(st.integers(1, 20))
+    order = data.draw(st.permutations(range(n)))[: data.draw(st.integers(0, n))]
+    excluded = sorted(data.draw(st.sets(st.integers(0, n - 1))))
+    allowed = data.draw(st.just([]) | st.lists(st.booleans(), min_size=n, max_size=n))
+    k = data.draw(st.integers(0, 25))
+    found = kernels.first_eligible(i4(order), i4(excluded), np.array(allowed, np.bool_), k)
+    assert found.tolist() == naive.first_eligible(order, excluded, allowed, k)
+    scores = np.arange(1, n + 1, dtype=np.float32)
+    masked = scores.copy()
+    kernels.mask_scores(masked, i4(excluded), np.array(allowed, np.bool_))
+    assert masked.tolist() == naive.mask_scores(scores.tolist(), excluded, allowed)
+
+
+def test_warm_up_runs():
+    kernels.warm_up()

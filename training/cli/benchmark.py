@@ -1,0 +1,38 @@
+"""`benchmark`: quality, fit times and ratios to other libraries, as tables."""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from service.store import Store
+from training import benchmark, peers
+from training.datasets import DATASETS
+from training.pipeline import Log, plan_for
+
+NAME = "benchmark"
+HELP = "measure all models on a dataset: quality, fit time, size; with --peers, speed against other libraries"
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the subcommand."""
+    parser.add_argument("--dataset", required=True, choices=DATASETS, metavar="NAME", help=", ".join(DATASETS))
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for NAME.md and NAME.json")
+    parser.add_argument("--path", type=Path, metavar="P", help="the raw data, instead of fetching it")
+    parser.add_argument("--peers", action="store_true", help="only the ratios to other libraries (extra: peers)")
+    parser.add_argument("--quick", action="store_true", help="one round instead of three")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Prepare, measure, write the report, print it."""
+    plan = plan_for(args.dataset)
+    with tempfile.TemporaryDirectory(prefix="candgen-") as folder:
+        log = Log.prepare(args.dataset, {"path": args.path}, plan.split_by, Path(folder))
+        if args.peers:
+            tables = {"Speed against other libraries": peers.compare(plan, log, rounds=1 if args.quick else 3)}
+            name = f"{args.dataset}-peers"
+        else:
+            quality, fits = benchmark.run(plan, log, Store(Path(folder) / "store"))
+            levels = benchmark.with_reference_levels(quality, args.dataset)
+            tables = {f"Quality, mean over {plan.unit}s": levels, "Fits": fits}
+            name = args.dataset
+    print(benchmark.write(args.out, name, tables))

@@ -1,0 +1,192 @@
+"""How an embedding is served: by an exact scan or by a graph, measured on that very embedding.
+
+The measurement goes through the generators that serve, with stored user vectors as queries.
+recall@100 is the share of the exact best hundred that the graph finds.
+"""
+
+import tempfile
+import time
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import Field
+
+from service import hnsw
+from service.cg.ann import ANN
+from service.cg.base import ItemMap, Query
+from service.cg.embedding import Embedding
+from service.cg.knn import DotProductKNN
+from service.ids import IdIndex
+from training.config import FitConfig
+from training.embeddings import Embeddings
+
+Kind = Literal["hnsw", "exact"]
+K = 100
+MIN_RECALL = 0.98
+MAX_QUERIES = 200
+PILOT_ITEMS = 5_000
+"""A graph over so few items is quick to build, and is faster and finds more than one over all of them."""
+
+
+class IndexConfig(FitConfig):
+    """How the fitted vectors are searched when they serve."""
+
+    index: Literal["auto", "hnsw", "exact"] = "auto"
+    """Search a graph, scan all items, or whichever is faster at a recall@100 of 0.98 or more."""
+    M: int = Field(16, ge=2, le=256)
+    """Links of an item in the graph, on each level."""
+    ef_construction: int = Field(200, ge=1, le=10_000)
+    """Length of the search list while the graph is built."""
+    ef: int = Field(200, ge=1, le=100_000)
+    """Length of the search list when it serves; doubled until recall@100 reaches 0.98."""
+
+
+class IndexChoice(NamedTuple):
+    """What serves, and why."""
+
+    kind: Kind
+    files: dict[str, bytes]
+    """Files of the artifact; none for an exact scan."""
+    metrics: dict[str, Any]
+    """For the manifest, under "index"; seconds are for one query."""
+
+
+class _Measured(NamedTuple):
+    recall: float
+    ann_seconds: float
+    exact_seconds: float
+
+
+class Measured(NamedTuple):
+    """Of queries for the best hundred: mean recall, and the median time of one."""
+
+    recall: float
+    ann_seconds: float
+    exact_seconds: float
+
+    @property
+    def good(self) -> bool:
+        """Whether the graph should serve."""
+        return self.recall >= MIN_RECALL and self.ann_seconds < self.exact_seconds
+
+
+def choose_index(embeddings: Embeddings, config: IndexConfig, *, threads: int = 1) -> IndexChoice:
+    """Build a graph if it may be of use, measure it against the exact scan, and choose.
+
+    A pilot over a sample of the items chooses the space, and with index=auto is the end of it if the
+    scan of all items is faster than a good search of the sample. On one thread the graph depends on
+    its input and `config.seed` alone; on more it is built faster and differs from run to run.
+    """
+    queries = _queries(embeddings, config.seed)
+    if config.index == "exact" or not len(embeddings.items) or not len(queries):
+        return IndexChoice("exact", {}, {"kind": "exact"})
+    auto, scan = config.index == "auto", _exact(embeddings)
+    items = _pilot(embeddings, config.seed)
+    graphs = [_build(items, config, space, threads) for space in get_args(hnsw.Space)]
+    recalls = [measure(scan, items, graph, queries).recall for graph in graphs]
+    graph = graphs[int(np.argmax(recalls))]
+    measured = _tune(scan, items, graph, queries, stop_when_slower=auto)
+    if items is not embeddings and (measured.good or not auto):
+        items = embeddings
+        larger = config.model_copy(update={"ef": graph.ef})
+        graph = _build(items, larger, graph.settings.space, threads)
+        measured = _tune(scan, items, graph, queries, stop_when_slower=auto)
+    kind: Kind = "hnsw" if measured.good or not auto else "exact"
+    files = _files(graph) if kind == "hnsw" else {}
+    return IndexChoice(kind, files, _metrics(kind, items, graph, measured))
+
+
+def measure(scan: DotProductKNN, items: Embeddings, graph: hnsw.HnswGraph, queries: NDArray[np.int64]) -> Measured:
+    """Ask the graph of `items` and the scan of all items in turn; recall is of the best of `items`."""
+    exact, ann = _exact(items), ANN("ann", _embedding(items), graph)
+    times: dict[str, list[float]] = {"scan": [], "ann": []}
+    recalls = []
+    ann.warm_up()
+    for user in queries.tolist():
+        found = {}
+        for name, cg in (("scan", scan), ("ann", ann)):
+            started = time.perf_counter()
+            found[name] = cg.rank(Query(user)).top(K).items
+            times[name].append(time.perf_counter() - started)
+        best = exact.rank(Query(user)).top(K).items
+        recalls.append(np.isin(best, found["ann"]).sum() / max(1, len(best)))
+    return Measured(float(np.mean(recalls)), float(np.median(times["ann"])), float(np.median(times["scan"])))
+
+
+def _queries(embeddings: Embeddings, seed: int) -> NDArray[np.int64]:
+    """Draw users that have a vector."""
+    users = np.flatnonzero(embeddings.users.any(axis=1))
+    return np.random.default_rng(seed).permutation(users)[:MAX_QUERIES]
+
+
+def _pilot(embeddings: Embeddings, seed: int) -> Embeddings:
+    """Draw items; all of them, the very same object, if there are few."""
+    n = len(embeddings.items)
+    if n <= PILOT_ITEMS:
+        return embeddings
+    rows = np.sort(np.random.default_rng(seed).permutation(n)[:PILOT_ITEMS])
+    return embeddings._replace(items=embeddings.items[rows], item_biases=embeddings.item_biases[rows])
+
+
+def _build(items: Embeddings, config: IndexConfig, space: hnsw.Space, threads: int) -> hnsw.HnswGraph:
+    settings = hnsw.Settings(space=space, M=config.M, ef_construction=config.ef_construction, ef=config.ef)
+    return hnsw.build(items.items, items.item_biases, settings, seed=config.seed, threads=threads)
+
+
+def _tune(
+    scan: DotProductKNN,
+    items: Embeddings,
+    graph: hnsw.HnswGraph,
+    queries: NDArray[np.int64],
+    *,
+    stop_when_slower: bool,
+) -> Measured:
+    """Double ef until the recall is enough, or (then in vain) the exact scan is faster."""
+    while True:
+        measured = measure(scan, items, graph, queries)
+        slower = stop_when_slower and measured.ann_seconds >= measured.exact_seconds
+        if measured.recall >= MIN_RECALL or slower or graph.ef >= len(graph):
+            return measured
+        graph.set_ef(2 * graph.ef)
+
+
+def _embedding(items: Embeddings) -> Embedding:
+    return Embedding(
+        items=ItemMap(None, len(items.items)),
+        users=IdIndex(np.arange(len(items.users))),
+        item_vectors=items.items,
+        item_biases=items.item_biases,
+        user_vectors=items.users,
+        fold_in=lambda history, _: items.items[history[0]],
+        weighting="binary",
+    )
+
+
+def _exact(items: Embeddings) -> DotProductKNN:
+    exact = DotProductKNN("exact", _embedding(items))
+    exact.warm_up()
+    return exact
+
+
+def _files(graph: hnsw.HnswGraph) -> dict[str, bytes]:
+    """Return the graph and its settings as the artifact's files."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / hnsw.GRAPH_FILE
+        graph.save(path)
+        return {
+            hnsw.GRAPH_FILE: path.read_bytes(),
+            hnsw.SETTINGS_FILE: graph.settings.model_dump_json().encode(),
+        }
+
+
+def _metrics(kind: Kind, items: Embeddings, graph: hnsw.HnswGraph, measured: Measured) -> dict[str, Any]:
+    return {
+        "kind": kind,
+        "measured_items": len(items.items),
+        **graph.settings.model_dump(),
+        "recall@100": round(measured.recall, 4),
+        "ann_seconds": round(measured.ann_seconds, 7),
+        "exact_seconds": round(measured.exact_seconds, 7),
+    }
