@@ -16,6 +16,8 @@ from training.embeddings import Embeddings
 from training.errors import DataError
 from training.index_choice import IndexConfig, choose_index
 from training.interactions import Interactions, matrix
+from training.pruning_loss import pruning_loss
+from training.top_weights import keep_largest
 
 
 @dataclass(frozen=True)
@@ -48,8 +50,12 @@ class ServedAdaptiveBpr(adaptive_bpr.Config, IndexConfig):
 
 
 def _ease(interactions: Interactions, config: ease.Config) -> Fitted:
-    W = ease.fit(matrix(interactions, config.weighting), config)
-    return Fitted(weight_arrays(W.astype(np.float32, copy=False)))
+    complete = config.model_copy(update={"serve_top_k": None})
+    W = ease.fit(matrix(interactions, config.weighting), complete).astype(np.float32, copy=False)
+    if config.serve_top_k is None:
+        return Fitted(weight_arrays(W))
+    pruned = keep_largest(W, config.serve_top_k)
+    return Fitted(weight_arrays(pruned), {"pruning": pruning_loss(W, pruned, interactions, config)})
 
 
 def _slim(interactions: Interactions, config: slim.Config) -> Fitted:

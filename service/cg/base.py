@@ -101,6 +101,15 @@ class KnowsUsers(Protocol):
 
 
 @runtime_checkable
+class ExpectsLength(Protocol):
+    """A generator that can tell cheaply, before it ranks, how long its list will be."""
+
+    def expected_length(self, query: Query) -> int:
+        """Return the number of eligible items, or more than anybody asks for."""
+        ...
+
+
+@runtime_checkable
 class SimilarItems(Protocol):
     """A generator that can also rank items by what goes with one item."""
 

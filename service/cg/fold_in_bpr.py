@@ -2,10 +2,11 @@
 
 Pairwise training has no closed form for one user. But over the users that training did see, their vector is
 close to an affine function of the weighted mean of the vectors of their items; that function, fitted by
-ridge regression when the model is made, is stored with it and applied here. Measured (recall@10/@50 on
-a validation split,
-by the map of the other half of the users, against the trained vectors): MovieLens-100K .156/.452 against
-.150/.451, Complete Journey .155/.251 against .151/.260.
+ridge regression when the model is made, is stored with it and applied here.
+
+Measured for BPR as recall@10/@50 on a validation split, mapping each half of the users by the regression of
+the other half, against the trained vectors: MovieLens-100K .156/.452 against .150/.451, Complete Journey
+.155/.251 against .151/.260.
 """
 
 import numpy as np

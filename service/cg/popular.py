@@ -44,6 +44,10 @@ class Popular:
         """Apply the query's filters."""
         return PopularRanking(self.order, self._scores, query.filters)
 
+    def expected_length(self, query: Query) -> int:
+        """Return the number of popular items; filters are not counted."""
+        return len(self.order)
+
     def warm_up(self) -> None:
         """Walk once."""
         self.rank(Query()).top(1)
@@ -62,14 +66,18 @@ class PersonalTop:
         self._weighting = weighting
         self._half_life = None if half_life_days is None else half_life_days * _SECONDS_PER_DAY
 
+    def expected_length(self, query: Query) -> int:
+        """Return the number of eligible items of the history."""
+        if query.filters.excluded is query.history.items:  # exclude_seen, the usual case
+            return 0
+        return int(np.count_nonzero(self._own(query)))
+
     def rank(self, query: Query) -> Ranking:
         """Rank the history itself."""
         history = query.history
         if not len(history):
             return ListRanking(NOTHING)
-        _, known = self._items.model_items(history.items)
-        eligible = _eligible(history.items, query.filters)
-        eligible &= True if isinstance(known, slice) else known
+        eligible = self._own(query)
         items, last = history.items[eligible], history.last[eligible]
         scores = history_weights(history.counts[eligible], self._weighting)
         if self._half_life is not None:
@@ -80,6 +88,13 @@ class PersonalTop:
 
     def warm_up(self) -> None:
         """Nothing is compiled here."""
+
+    def _own(self, query: Query) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
+        """Return which items of the history the list is made of."""
+        _, known = self._items.model_items(query.history.items)
+        eligible = _eligible(query.history.items, query.filters)
+        eligible &= True if isinstance(known, slice) else known
+        return eligible
 
 
 def _eligible(items: Ints, filters: Filters) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":

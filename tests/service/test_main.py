@@ -47,9 +47,9 @@ def wait_for_workers(address: str, n: int, seconds: float = 150) -> set[int]:
     end = time.monotonic() + seconds
     ready: set[int] = set()
     while len(ready) < n:
-        for worker in get(f"{address}/releases")["workers"]:
-            if worker["release"]:
-                ready.add(worker["pid"])
+        with contextlib.suppress(OSError):  # the port is open before the first worker is up
+            answered = get(f"{address}/releases")["workers"]
+            ready |= {worker["pid"] for worker in answered if worker["release"]}
         if time.monotonic() > end:
             raise TimeoutError(f"only {len(ready)} of {n} workers are ready")
         time.sleep(0.05)

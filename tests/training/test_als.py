@@ -75,9 +75,7 @@ def test_plain_converges_to_the_shrunk_singular_values():
     np.testing.assert_allclose(scores(model), expected, atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "options", [{**WEIGHTED}, {**WEIGHTED, "cg_steps": 1}, {"loss": "plain", "lambd": 0.5}]
-)
+@pytest.mark.parametrize("options", [{**WEIGHTED}, {**WEIGHTED, "cg_steps": 1}, {"loss": "plain", "lambd": 0.5}])
 def test_objective_falls_with_every_sweep(options):
     X = counts(30, 20)
     values = []
@@ -99,9 +97,7 @@ def test_held_out_items_of_a_checkerboard_are_found(options):
 @pytest.mark.parametrize("loss", ["ials", "plain"])
 def test_same_seed_gives_the_same_bits_on_any_number_of_threads(loss):
     X = counts(700, 50, density=0.1)
-    one, again, two = (
-        als.fit(X, als.Config(dim=8, max_iter=3, loss=loss, seed=5, num_threads=n)) for n in (1, 1, 2)
-    )
+    one, again, two = (als.fit(X, als.Config(dim=8, max_iter=3, loss=loss, seed=5, num_threads=n)) for n in (1, 1, 2))
     other = als.fit(X, als.Config(dim=8, max_iter=3, loss=loss, seed=6))
     assert one.users.tobytes() == again.users.tobytes() == two.users.tobytes()
     assert one.items.tobytes() == again.items.tobytes() == two.items.tobytes()

@@ -87,9 +87,7 @@ def test_counts_weigh_like_repeats():
     counts = matrix([[0, 1], [2]], 3, [3, 1, 2])
     assert epoch_size(counts) == 6
     assert epoch_size(matrix([[0, 1], [2]], 3)) == 3
-    tables = {
-        exponent: negative_choice(counts, bpr.Config(negatives_exponent=exponent)) for exponent in (0, 1, 2)
-    }
+    tables = {exponent: negative_choice(counts, bpr.Config(negatives_exponent=exponent)) for exponent in (0, 1, 2)}
     assert tables[0].threshold.size == 0
     for exponent in (1, 2):
         own = tables[exponent].threshold / 2**32

@@ -63,8 +63,7 @@ def test_random_lists_against_the_naive_twins(seed):
     for cut in (1, k):
         for name in ("recall", "ndcg"):
             expected = [
-                getattr(naive, name)(lists[list_of_unit[u]].tolist(), item[unit == u].tolist(), cut)
-                for u in range(9)
+                getattr(naive, name)(lists[list_of_unit[u]].tolist(), item[unit == u].tolist(), cut) for u in range(9)
             ]
             found = getattr(metrics, name)(rank, positives, cut)
             np.testing.assert_allclose(found, expected, err_msg=name)

@@ -48,9 +48,7 @@ def test_triplet_refuses_what_is_no_list_of_interactions(items, users):
 @pytest.mark.parametrize("weights", [[1, 1, 1, 1], [5, 0, 1, 2, 0.5], [0, 3, 0, 9], [1e-9, 1, 1e9, 1e9]])
 def test_choice_follows_the_weights(weights):
     expected = np.array(weights) / sum(weights)
-    counts = np.bincount(
-        draws(make_choice(np.array(weights, float)), stream_key(0), 20_000), minlength=len(weights)
-    )
+    counts = np.bincount(draws(make_choice(np.array(weights, float)), stream_key(0), 20_000), minlength=len(weights))
     assert not counts[expected == 0].any()
     likely = expected > 1e-6
     assert chisquare(counts[likely], counts.sum() * expected[likely] / expected[likely].sum()).pvalue > 1e-4

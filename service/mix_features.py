@@ -1,0 +1,175 @@
+"""What MixiGen looks at: user and context once per request, then generator and position.
+
+Every row of features is `[request features | one column per generator | acceptance, list_length | position]`,
+float32, in the order of `feature_names`; training and serving both make it here. Nothing of it needs
+a candidate to be fetched.
+"""
+
+import functools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import cast
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
+
+from service.cg.base import CandidateGenerator, ExpectsLength, KnowsUsers, Query
+from service.history import History
+
+Floats = NDArray[np.float32]
+
+REQUEST_FEATURES: tuple[str, ...] = (
+    "distinct_items",
+    "requests",
+    "repeat_share",
+    "max_count",
+    "mean_count",
+    "days_since_last",
+    "span_days",
+    "has_history",
+    "hour",
+    "weekday",
+    "city",
+    "store",
+)
+LIST_LENGTH_CAP = 100
+"""Longer lists are all alike: as deep as the candidate log that MixiGen is trained on."""
+_SECONDS_PER_DAY = 86_400.0
+UNKNOWN = -1
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """When and where a request is made."""
+
+    timestamp: int
+    """Unix seconds."""
+    city_name: str | None = None
+    store_id: str | None = None
+
+
+class MixSchema(BaseModel):
+    """What a MixiGen was trained on; in the manifest of its artifact."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    cgs: tuple[str, ...] = Field(min_length=1)
+    """Names of the generators; their order settles ties."""
+    cities: tuple[str, ...] = Field((), max_length=1000)
+    """Known values of city_name, the most frequent first."""
+    stores: tuple[str, ...] = Field((), max_length=1000)
+    """Known values of store_id as texts, the most frequent first."""
+    timezone: str = "UTC"
+    """IANA name; hour and weekday are local times."""
+    acceptance: dict[str, float]
+    """Of each generator: how often its candidates were accepted in the past."""
+    max_position: int = Field(40, ge=1, le=10_000)
+    """Positions trained on; beyond them the last score holds."""
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_timezone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (ZoneInfoNotFoundError, ValueError, OSError):
+            raise ValueError(f"no timezone {value!r}; wanted an IANA name like Europe/Berlin") from None
+        return value
+
+    @model_validator(mode="after")
+    def _fits_together(self) -> "MixSchema":
+        if len(set(self.cgs)) < len(self.cgs) or set(self.acceptance) != set(self.cgs):
+            raise ValueError(f"wanted distinct cgs and an acceptance for each; cgs: {', '.join(self.cgs)}")
+        return self
+
+
+def cg_feature_names(schema: MixSchema) -> tuple[str, ...]:
+    """Return the columns that tell generators apart; the position comes last."""
+    return (*(f"cg={name}" for name in schema.cgs), "acceptance", "list_length", "position")
+
+
+def feature_names(schema: MixSchema) -> tuple[str, ...]:
+    """Return all columns in order."""
+    return (*REQUEST_FEATURES, *cg_feature_names(schema))
+
+
+def request_features(history: History, context: Context, schema: MixSchema) -> Floats:
+    """Return REQUEST_FEATURES (n,) of a user at a moment; an empty history and no place are normal."""
+    local = datetime.fromtimestamp(context.timestamp, _zone(schema.timezone))
+    city, store = _code(schema.cities, context.city_name), _code(schema.stores, context.store_id)
+    place = [local.hour, local.weekday(), city, store]
+    n = len(history)
+    if not n:
+        return np.array([0, 0, 0, 0, 0, 0, 0, 0, *place], np.float32)
+    counts, last = history.counts, history.last
+    total, newest = int(counts.sum()), int(last.max())
+    user = [
+        n,
+        total,
+        np.count_nonzero(counts > 1) / n,
+        int(counts.max()),
+        total / n,
+        max(0.0, (context.timestamp - newest) / _SECONDS_PER_DAY),
+        (newest - int(last.min())) / _SECONDS_PER_DAY,
+        1,
+    ]
+    return np.array(user + place, np.float32)
+
+
+def list_lengths(cgs: Sequence[CandidateGenerator], query: Query) -> Floats:
+    """Return how many items each generator can be expected to have, before it has done any work.
+
+    Exact where a generator can tell cheaply (`ExpectsLength`: `personal_top` has as many as the eligible
+    history); 0 for one that needs a history or a stored vector and has neither; otherwise the cap of 100,
+    or the number of allowed items if those are fewer.
+    """
+    allowed = query.filters.allowed
+    most = min(LIST_LENGTH_CAP, np.count_nonzero(allowed)) if len(allowed) else LIST_LENGTH_CAP
+    return np.array([min(most, _expected(cg, query)) for cg in cgs], np.float32)
+
+
+def cg_rows(schema: MixSchema) -> Floats:
+    """Return (n_cgs, n_cgs + 1): the columns of each generator that no request changes."""
+    acceptance = [[schema.acceptance[name]] for name in schema.cgs]
+    return np.hstack([np.eye(len(schema.cgs)), acceptance]).astype(np.float32)
+
+
+def rows(request_vector: Floats, schema: MixSchema, lengths: Floats) -> Floats:
+    """Return the rows of all generators × positions 1…max_position, generator by generator.
+
+    request_vector: `request_features`; lengths: `list_lengths` of schema.cgs, in order.
+    """
+    n, depth = len(schema.cgs), schema.max_position
+    result = np.empty((n, depth, len(feature_names(schema))), np.float32)
+    first = len(REQUEST_FEATURES)
+    result[:, :, :first] = request_vector
+    result[:, :, first:-2] = cg_rows(schema)[:, None, :]
+    result[:, :, -2] = np.asarray(lengths)[:, None]
+    result[:, :, -1] = np.arange(1, depth + 1)
+    return result.reshape(n * depth, -1)
+
+
+@functools.lru_cache(maxsize=64)
+def _zone(name: str) -> ZoneInfo:
+    return ZoneInfo(name)
+
+
+def _code(values: tuple[str, ...], value: str | None) -> int:
+    return values.index(value) if value in values else UNKNOWN
+
+
+def _expected(cg: CandidateGenerator, query: Query) -> int:
+    if _tells_length(type(cg)):
+        return cast("ExpectsLength", cg).expected_length(query)
+    if len(query.history):
+        return LIST_LENGTH_CAP
+    known = isinstance(cg, KnowsUsers) and query.user is not None and not query.history_given and cg.knows(query.user)
+    return LIST_LENGTH_CAP if known else 0
+
+
+@functools.lru_cache(maxsize=64)
+def _tells_length(kind: type) -> bool:
+    """Remember the answer: looking a protocol up takes microseconds."""
+    return issubclass(kind, ExpectsLength)
