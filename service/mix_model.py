@@ -88,7 +88,7 @@ def _curves(
     steps (n_steps, 2): position (from 0) and the bits from there on; those of tree t begin at step_of_tree[t].
     If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never rounds upwards.
     """
-    length_column = split_feature.dtype.type(len(request) + static.shape[1] + 1)
+    length_column = len(request) + static.shape[1] + 1
     for tree in range(len(split_feature)):
         of_request = _bits(request, 0, split_feature, split_border, tree)
         for row in range(len(cgs)):
@@ -147,7 +147,9 @@ class MixModel:
         """Return the score of rows (n, n_features) float32: the slow, general way."""
         feature, border, leaves, (scale, bias) = self.trees
         sums: Doubles = _predict(np.ascontiguousarray(X, np.float32), feature, border, leaves)
-        return sums * scale + bias
+        sums *= scale
+        sums += bias
+        return sums
 
     def warm_up(self) -> None:
         """Compile."""
@@ -185,9 +187,9 @@ def _position_steps(trees: Trees, column: int, depth: int) -> tuple[Ints, Ints]:
 
 def _check(trees: Trees, n_features: int) -> None:
     feature, border, leaves, scale_and_bias = trees
-    wanted = (np.int32, np.float32, np.float64, np.float64)
-    if any(values.dtype != dtype for values, dtype in zip(trees, wanted, strict=True)):
-        raise ValueError("arrays of the trees have the wrong types; wanted int32, float32, float64, float64")
+    dtypes = [str(values.dtype) for values in (feature, border, leaves, scale_and_bias)]
+    if dtypes != ["int32", "float32", "float64", "float64"]:
+        raise ValueError(f"the trees are {', '.join(dtypes)}; wanted int32, float32, float64, float64")
     if feature.ndim != 2 or feature.shape[1] > MAX_DEPTH or border.shape != feature.shape:
         raise ValueError(f"splits are {feature.shape} and {border.shape}; wanted both (trees, up to {MAX_DEPTH})")
     if leaves.shape != (len(feature), 1 << feature.shape[1]) or scale_and_bias.shape != (2,):

@@ -80,7 +80,7 @@ def test_curves_are_catboosts_predict_of_all_rows(trained):
 
 
 def test_scale_and_bias_and_trees_of_different_depth(trained):
-    model, exported, X = trained
+    _, exported, X = trained
     changed = json.loads(json.dumps(exported))
     tree = changed["oblivious_trees"][0]
     tree["splits"], tree["leaf_values"] = tree["splits"][:1], [1.0, -1.0]

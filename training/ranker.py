@@ -1,0 +1,189 @@
+"""The ranker that stands for the later stage: what would it like of all candidates of a request?
+
+catboost is imported where it is used, so that every other command works without it.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+from pydantic import BaseModel, ConfigDict, Field
+
+from training.candidate_log import END, Lists
+from training.progress import track
+from training.ranker_features import FEATURES, Facts, city_codes, features
+from training.requests import Requests
+
+if TYPE_CHECKING:
+    from catboost import CatBoostRanker
+
+Rows = NDArray[np.int64]
+Floats = NDArray[np.float32]
+REQUESTS_TOGETHER = 500
+
+
+class Config(BaseModel):
+    """How the ranker is trained."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+
+    iterations: int = Field(300, ge=1)
+    """Most trees; early stopping usually takes fewer."""
+    learning_rate: float = Field(0.1, gt=0, le=1)
+    """Step of boosting."""
+    depth: int = Field(6, ge=1, le=10)
+    """Depth of the trees."""
+    loss: str = "QuerySoftMax"
+    """catboost's name of the loss; grouped by request."""
+    max_requests: int = Field(4_000, ge=10)
+    """Requests drawn for training; more make it slower, hardly better."""
+    negatives: int = Field(100, ge=1)
+    """Candidates without a positive that are kept of each request."""
+    later_share: float = Field(0.2, gt=0, lt=1)
+    """The last requests in time, on which early stopping is judged."""
+    patience: int = Field(30, ge=1)
+    """Trees without improvement after which training stops."""
+    seed: int = Field(0, ge=0, lt=2**31)
+    """Seed of every random draw."""
+    num_threads: int = Field(-1, ge=-1)
+    """Threads; −1 means one for each core."""
+
+
+@dataclass(frozen=True)
+class Pools:
+    """The distinct candidates of each user over all generators."""
+
+    starts: Rows
+    """(n_users + 1,)"""
+    items: Rows
+    """Items of user u: items[starts[u]:starts[u + 1]], ascending."""
+
+    @classmethod
+    def of(cls, lists: Lists) -> "Pools":
+        """Unite the lists of each user."""
+        pools = [np.unique(lists.items[:, row]) for row in range(len(lists.users))]
+        pools = [pool[pool != END].astype(np.int64) for pool in pools]
+        starts = np.concatenate([[0], np.cumsum([len(pool) for pool in pools])])
+        return cls(starts.astype(np.int64), np.concatenate([np.empty(0, np.int64), *pools]))
+
+    def expand(self, list_of: Rows) -> tuple[Rows, Rows]:
+        """Return for requests the (request, item) pairs of all their candidates."""
+        sizes = (self.starts[1:] - self.starts[:-1])[list_of]
+        request = np.repeat(np.arange(len(list_of)), sizes)
+        before = np.cumsum(sizes) - sizes
+        return request, self.items[np.arange(len(request)) - before[request] + self.starts[list_of][request]]
+
+
+def train(requests: Requests, lists: Lists, facts: Facts, config: Config) -> "CatBoostRanker":
+    """Learn to tell what was taken from the other candidates of a request.
+
+    facts must be of events before the requests.
+
+    Raises:
+        ValueError: fewer than two requests have both a positive and another candidate.
+    """
+    rng = np.random.default_rng(config.seed)
+    if len(requests) > config.max_requests:
+        requests = requests.take(np.sort(rng.permutation(len(requests))[: config.max_requests]))
+    request, item, label = _training_rows(requests, lists, config, rng)
+    cut = np.quantile(request, 1 - config.later_share) if len(request) else 0
+    X = _features(facts, requests, request, item)
+    later = request > cut
+    if not later.any() or later.all():
+        raise ValueError(f"{len(requests)} request(s) to train the ranker on; wanted at least two in time; use more events")
+    model = make_model(config.loss, config.iterations, config)
+    model.fit(
+        pool(X[~later], label[~later], request[~later]),
+        eval_set=pool(X[later], label[later], request[later]),
+        early_stopping_rounds=config.patience,
+    )
+    return model
+
+
+def best_items(model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, n: int) -> NDArray[np.int32]:
+    """Return the ranker's (n_requests, n) best items over all generators' candidates; −1 where there are fewer."""
+    pools, result = Pools.of(lists), np.full((len(requests), n), END, np.int32)
+    list_of = lists.row_of(requests.user)
+    for first in track(range(0, len(requests), REQUESTS_TOGETHER), "ranker"):
+        chunk = list_of[first : first + REQUESTS_TOGETHER]
+        request, item = pools.expand(chunk)
+        if not len(item):
+            continue
+        scores = model.predict(_features(facts, requests, first + request, item))
+        order = np.lexsort((item, -scores, request))
+        start = np.searchsorted(request, np.arange(len(chunk)))
+        rank = np.arange(len(order)) - start[request[order]]
+        best = order[rank < n]
+        result[first + request[best], rank[rank < n]] = item[best]
+    return result
+
+
+def make_model(loss: str, iterations: int, config: Any, **more: Any) -> "CatBoostRanker":
+    """Return an untrained CatBoostRanker that writes no files and says nothing."""
+    from catboost import CatBoostRanker  # noqa: PLC0415
+
+    return CatBoostRanker(
+        loss_function=loss,
+        iterations=iterations,
+        learning_rate=config.learning_rate,
+        depth=config.depth,
+        random_seed=config.seed,
+        thread_count=config.num_threads,
+        allow_writing_files=False,
+        verbose=False,
+        **more,
+    )
+
+
+def pool(X: Floats, label: NDArray[Any], group: Rows, **more: Any) -> Any:
+    """Return a catboost Pool of rows grouped by request."""
+    from catboost import Pool  # noqa: PLC0415
+
+    return Pool(X, label=label, group_id=group, **more)
+
+
+def _training_rows(
+    requests: Requests, lists: Lists, config: Config, rng: np.random.Generator
+) -> tuple[Rows, Rows, Floats]:
+    """Return (request, item, label): all positives that are known, and some other candidates."""
+    parts = list(_candidates(requests, lists, config.negatives, rng))
+    request, item = (np.concatenate(column) for column in zip(*parts, strict=True))
+    label = np.zeros(len(request), np.float32)
+    known = requests.item >= 0
+    request = np.concatenate([requests.request[known], request])
+    item = np.concatenate([requests.item[known], item])
+    label = np.concatenate([np.ones(known.sum(), np.float32), label])
+    order = np.lexsort((-label, item, request))
+    request, item, label = request[order], item[order], label[order]
+    first = np.ones(len(request), bool)
+    first[1:] = (request[1:] != request[:-1]) | (item[1:] != item[:-1])  # a candidate that is a positive comes twice
+    request, item, label = request[first], item[first], label[first]
+    positives = np.bincount(request, label, minlength=len(requests))
+    mixed = (positives > 0) & (positives < np.bincount(request, minlength=len(requests)))
+    return request[mixed[request]], item[mixed[request]], label[mixed[request]]
+
+
+def _candidates(
+    requests: Requests, lists: Lists, keep: int, rng: np.random.Generator
+) -> Iterator[tuple[Rows, Rows]]:
+    pools, list_of = Pools.of(lists), lists.row_of(requests.user)
+    for first in range(0, len(requests), REQUESTS_TOGETHER):
+        request, item = pools.expand(list_of[first : first + REQUESTS_TOGETHER])
+        order = np.lexsort((rng.random(len(request)), request))
+        start = np.searchsorted(request, request)
+        kept = np.sort(order[np.arange(len(order)) - start < keep])
+        yield first + request[kept], item[kept]
+
+
+def _features(facts: Facts, requests: Requests, request: Rows, item: Rows) -> Floats:
+    city = city_codes(facts, requests.frame["city_name"])
+    user = requests.user.astype(np.int64)
+    return features(facts, user[request], item, requests.timestamps[request], city[request])
+
+
+def importance(model: "CatBoostRanker") -> dict[str, float]:
+    """Return how much each feature matters, in per cent, the most important first."""
+    values = dict(zip(FEATURES, model.get_feature_importance(type="PredictionValuesChange"), strict=True))
+    return dict(sorted(values.items(), key=lambda pair: -pair[1]))
