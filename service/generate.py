@@ -56,16 +56,25 @@ def generate(release: Release, request: Request, stored: History | None) -> Answ
         UnknownCGError: the release has no such generator.
     """
     cg = release.cg(request.cg)
-    history, unknown = from_events(request.history, release.items) if request.history else (stored or EMPTY, [])
+    query, unknown = make_query(release, request, stored)
+    own: Candidates = cg.rank(query).top(request.n)
+    known = stored is not None or (isinstance(cg, KnowsUsers) and cg.knows(request.user_id))
+    return Answer(cg.name, known, fill_up(own, request.n, query.filters, release.popular), unknown)
+
+
+def make_query(release: Release, request: Request, stored: History | None) -> tuple[Query, list[Id]]:
+    """Return what generators are asked, and the unknown ids of a history that the request gives."""
+    unknown: list[Id] = []
+    history = stored or EMPTY
+    if request.history:
+        history, unknown = from_events(request.history, release.items)
     query = Query(
         user=request.user_id,
         history=history,
         history_given=bool(request.history),
         filters=make_filters(release, request, history),
     )
-    own: Candidates = cg.rank(query).top(request.n)
-    known = stored is not None or (isinstance(cg, KnowsUsers) and cg.knows(request.user_id))
-    return Answer(cg.name, known, fill_up(own, request.n, query.filters, release.popular), unknown)
+    return query, unknown
 
 
 def make_filters(release: Release, request: Request, history: History) -> Filters:

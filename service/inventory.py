@@ -6,7 +6,7 @@ from service.artifact import Manifest
 from service.cg.base import SimilarItems
 from service.errors import StoreError
 from service.registry import POPULAR, Release
-from service.store import DATA, Store
+from service.store import DATA, MIXIGEN, Store
 
 _POPULAR_ARRAYS = ("popular_order", "popularity")
 
@@ -14,6 +14,20 @@ _POPULAR_ARRAYS = ("popular_order", "popularity")
 def cgs(release: Release) -> list[dict[str, Any]]:
     """Describe every generator of a release."""
     return [_cg(release, name) for name in release.cgs]
+
+
+def mixigen(release: Release) -> dict[str, Any] | None:
+    """Describe the blender of a release, None if there is none."""
+    if release.mixigen is None:
+        return None
+    manifest, data = release.artifacts[MIXIGEN], release.artifacts[DATA]
+    described = _of_artifact(manifest)
+    del described["algorithm"]
+    return {
+        **described,
+        "cgs": list(release.mixigen.cgs),
+        "trained_on_data": manifest.data_fingerprint == data.data_fingerprint,
+    }
 
 
 def _cg(release: Release, name: str) -> dict[str, Any]:

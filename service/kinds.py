@@ -40,7 +40,8 @@ def shown(value: object) -> str:
     return text if len(text) <= 60 else text[:57] + "…"
 
 
-def _one(values: list[str]) -> str:
+def one(values: list[str]) -> str:
+    """Return the value of a parameter that may be given once."""
     if len(values) > 1:
         raise ValueError(f"given {len(values)} times; wanted once")
     return values[0]
@@ -49,7 +50,8 @@ def _one(values: list[str]) -> str:
 # texts
 
 
-def _text(value: object, _: Release) -> str:
+def read_text(value: object, _: Release) -> str:
+    """Return a value that must be a text of limited length."""
     if not isinstance(value, str):
         raise ValueError(f"{shown(value)} is not a text")
     if len(value) > MAX_TEXT:
@@ -57,8 +59,8 @@ def _text(value: object, _: Release) -> str:
     return value
 
 
-_TEXT_SCHEMA = {"type": "string", "maxLength": MAX_TEXT}
-TEXT = Kind(lambda values, release: _text(_one(values), release), _text, _TEXT_SCHEMA, _TEXT_SCHEMA)
+TEXT_SCHEMA = {"type": "string", "maxLength": MAX_TEXT}
+TEXT = Kind(lambda values, release: read_text(one(values), release), read_text, TEXT_SCHEMA, TEXT_SCHEMA)
 
 
 # how many
@@ -73,7 +75,7 @@ def _count(value: object, _: Release) -> int:
 
 
 def _count_text(values: list[str], release: Release) -> int:
-    text = _one(values)
+    text = one(values)
     return _count(int(text) if _COUNT.fullmatch(text) else text, release)
 
 
@@ -91,7 +93,7 @@ def _flag(value: object, _: Release) -> bool:
 
 
 def _flag_text(values: list[str], release: Release) -> bool:
-    text = _one(values)
+    text = one(values)
     return _flag(_FLAGS.get(text.lower(), text), release)
 
 
@@ -115,44 +117,47 @@ def _item(value: object, release: Release) -> Id:
 
 
 def _items(values: Sequence[object], release: Release) -> list[Id]:
-    _check_length(values, MAX_LIST)
+    check_length(values, MAX_LIST)
     id_type: IdType = release.items.type
     return [parse_id(value, id_type) for value in values]
 
 
 def _items_json(value: object, release: Release) -> list[Id]:
-    return _items(_array(value), release)
+    return _items(array(value), release)
 
 
-def _array(value: object) -> list[object]:
+def array(value: object) -> list[object]:
+    """Return a JSON value that must be an array."""
     if not isinstance(value, list):
         raise ValueError(f"{shown(value)} is not an array")
     return value
 
 
-def _check_length(values: Sequence[object], most: int) -> None:
+def check_length(values: Sequence[object], most: int) -> None:
+    """Refuse lists that are too long."""
     if len(values) > most:
         raise ValueError(f"{len(values)} entries; at most {most} are accepted")
 
 
-def _split(values: list[str]) -> list[str]:
+def split(values: list[str]) -> list[str]:
+    """Take comma-separated and repeated values apart."""
     return [part for value in values for part in value.split(",") if part]
 
 
 USER = Kind(
-    lambda values, release: _user(_one(values), release),
+    lambda values, release: _user(one(values), release),
     _user,
     {"$ref": "#/components/schemas/UserIdText"},
     {"$ref": "#/components/schemas/UserId"},
 )
 ITEM = Kind(
-    lambda values, release: _item(_one(values), release),
+    lambda values, release: _item(one(values), release),
     _item,
     {"$ref": "#/components/schemas/ItemIdText"},
     {"$ref": "#/components/schemas/ItemId"},
 )
 ITEMS = Kind(
-    lambda values, release: _items(_split(values), release),
+    lambda values, release: _items(split(values), release),
     _items_json,
     {"type": "array", "items": {"$ref": "#/components/schemas/ItemIdText"}, "maxItems": MAX_LIST},
     {"type": "array", "items": {"$ref": "#/components/schemas/ItemId"}, "maxItems": MAX_LIST},
@@ -167,18 +172,18 @@ def _categories_text(values: list[str], release: Release) -> list[str]:
     names: list[str] = []
     for value in values:
         whole = "," not in value or value in release.catalogue.category_names
-        names += [value] if whole else _split([value])
+        names += [value] if whole else split([value])
     return _categories(names, release)
 
 
 def _categories(value: object, release: Release) -> list[str]:
-    values = [value] if isinstance(value, str) else _array(value)
-    _check_length(values, MAX_CATEGORIES)
-    return [_text(name, release) for name in values]
+    values = [value] if isinstance(value, str) else array(value)
+    check_length(values, MAX_CATEGORIES)
+    return [read_text(name, release) for name in values]
 
 
-_CATEGORIES_SCHEMA = {"type": "array", "items": _TEXT_SCHEMA, "maxItems": MAX_CATEGORIES}
-CATEGORIES = Kind(_categories_text, _categories, _CATEGORIES_SCHEMA, {"anyOf": [_TEXT_SCHEMA, _CATEGORIES_SCHEMA]})
+_CATEGORIES_SCHEMA = {"type": "array", "items": TEXT_SCHEMA, "maxItems": MAX_CATEGORIES}
+CATEGORIES = Kind(_categories_text, _categories, _CATEGORIES_SCHEMA, {"anyOf": [TEXT_SCHEMA, _CATEGORIES_SCHEMA]})
 
 
 # how ids are rendered
@@ -192,7 +197,7 @@ def _as_string(value: object, _: Release) -> bool:
 
 _AS_STRING_SCHEMA = {"type": "string", "enum": ["string"]}
 AS_STRING = Kind(
-    lambda values, release: _as_string(_one(values), release),
+    lambda values, release: _as_string(one(values), release),
     _as_string,
     _AS_STRING_SCHEMA,
     _AS_STRING_SCHEMA,

@@ -83,6 +83,8 @@ def _json_body(schema: Part) -> Part:
 
 CANDIDATES: Part = {"parameters": [_path("user_id", parameters.USER_ID), *_query(parameters.CANDIDATES)]}
 SIMILAR: Part = {"parameters": [_path("item_id", parameters.ITEM_ID), *_query(parameters.SIMILAR)]}
+MIX: Part = {"parameters": [_path("user_id", parameters.USER_ID), *_query(parameters.MIX)]}
+MIX_BODY: Part = _json_body({"$ref": "#/components/schemas/MixRequest"})
 CANDIDATES_BODY: Part = _json_body({"$ref": "#/components/schemas/CandidatesRequest"})
 BATCH_BODY: Part = _json_body(
     {
@@ -128,6 +130,7 @@ def document(app: FastAPI, user_type: IdType | None, item_type: IdType | None) -
         ItemId=_id(item_type),
         ItemIdText=_id_text(item_type),
         CandidatesRequest=_body_schema(parameters.CANDIDATES),
+        MixRequest=_body_schema(parameters.MIX),
     )
     made["x-problems"] = problems.kinds()
     return made

@@ -1,15 +1,16 @@
 """From what a caller sent (path, query or JSON) to a request of the domain: the one way in."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Generic, TypeVar
 from urllib.parse import parse_qsl, unquote_to_bytes
 
-from service import kinds
+from service import kinds, mix_kinds
 from service.errors import CandgenError
 from service.generate import Request
 from service.ids import Id
 from service.kinds import Kind, shown
+from service.mix import MixRequest
 from service.registry import Release
 
 
@@ -27,8 +28,10 @@ USER_ID = Parameter(kinds.USER, "user_id", "The user; one that nobody knows gets
 MAX_BATCH = 64
 
 ITEM_ID = Parameter(kinds.ITEM, "item_id", "The item.")
-_FILTERS: Mapping[str, Parameter] = {
+_CG: Mapping[str, Parameter] = {
     "cg": Parameter(kinds.TEXT, "cg", "Candidate generator, one of `/cgs`; absent: the release's default."),
+}
+_FILTERS: Mapping[str, Parameter] = {
     "n": Parameter(kinds.COUNT, "n", "How many items."),
     "exclude": Parameter(kinds.ITEMS, "exclude", "Items not to return; unknown ones are ignored."),
     "allow": Parameter(kinds.ITEMS, "allow", "Return only these items; unknown ones are ignored."),
@@ -37,8 +40,7 @@ _FILTERS: Mapping[str, Parameter] = {
         kinds.AS_STRING, "ids_as_strings", "`string`: render all ids as strings (JavaScript loses digits)."
     ),
 }
-SIMILAR: Mapping[str, Parameter] = _FILTERS
-CANDIDATES: Mapping[str, Parameter] = {
+_USER: Mapping[str, Parameter] = {
     **_FILTERS,
     "exclude_seen": Parameter(
         kinds.FLAG, "exclude_seen", "Leave out what the history holds; absent: the release's default."
@@ -47,6 +49,23 @@ CANDIDATES: Mapping[str, Parameter] = {
         kinds.ITEMS, "history", "Items to use instead of the stored history, oldest first; repeats count."
     ),
 }
+SIMILAR: Mapping[str, Parameter] = {**_CG, **_FILTERS}
+CANDIDATES: Mapping[str, Parameter] = {**_CG, **_USER}
+MIX: Mapping[str, Parameter] = {
+    "cgs": Parameter(mix_kinds.NAMES, "cgs", "Generators to blend; absent: the MixiGen's, or all but `popular`."),
+    "strategy": Parameter(
+        mix_kinds.STRATEGY, "strategy", "How to blend; absent: `mixigen`, or `rrf` if the release has no MixiGen."
+    ),
+    "shares": Parameter(
+        mix_kinds.SHARES, "shares", "With `quota`: generator:share, of any sum; those not named supply at the end."
+    ),
+    "explain": Parameter(kinds.FLAG, "explain", "Say for each item which generators had it."),
+    "city_name": Parameter(mix_kinds.PLACE, "city_name", "Where the user is; any value is valid."),
+    "store_id": Parameter(mix_kinds.PLACE, "store_id", "Which store serves the user; any value is valid."),
+    "timestamp": Parameter(mix_kinds.SECONDS, "timestamp", "Unix seconds of the request; absent: now."),
+    **_USER,
+}
+R = TypeVar("R")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,35 +87,54 @@ class InvalidParametersError(CandgenError):
 
 
 @dataclass(frozen=True, slots=True)
-class Asked:
+class Asked(Generic[R]):
     """A request of the domain and how to render its answer."""
 
-    request: Request
+    request: R
     ids_as_strings: bool
 
 
-def from_query(user: str, query: bytes, release: Release) -> Asked:
+def from_query(user: str, query: bytes, release: Release) -> Asked[Request]:
     """Read GET /candidates/{user_id}."""
-    values, faults = _read_query(query, CANDIDATES, release)
-    values |= _collect({USER_ID.field: user}, {"user_id": USER_ID}, release, faults, "path")
-    return _asked(values, faults)
+    return _user_query(user, query, CANDIDATES, release, Request)
 
 
-def from_body(body: object, release: Release) -> Asked:
+def from_body(body: object, release: Release) -> Asked[Request]:
     """Read POST /candidates, or one request of a batch."""
-    faults: list[Fault] = []
-    names = {"user_id": USER_ID, **CANDIDATES}
-    values = _collect(require_object(body), names, release, faults, "body")
-    if "user_id" not in values and not any(fault.name == "user_id" for fault in faults):
-        faults.append(Fault("user_id", "body", "missing; wanted the id of a user"))
-    return _asked(values, faults)
+    return _user_body(body, CANDIDATES, release, Request)
 
 
-def similar_from_query(item: str, query: bytes, release: Release) -> tuple[Id, Asked]:
+def mix_from_query(user: str, query: bytes, release: Release) -> Asked[MixRequest]:
+    """Read GET /mix/{user_id}."""
+    return _user_query(user, query, MIX, release, MixRequest)
+
+
+def mix_from_body(body: object, release: Release) -> Asked[MixRequest]:
+    """Read POST /mix."""
+    return _user_body(body, MIX, release, MixRequest)
+
+
+def similar_from_query(item: str, query: bytes, release: Release) -> tuple[Id, Asked[Request]]:
     """Read GET /similar/{item_id}."""
     values, faults = _read_query(query, SIMILAR, release)
     item_id = _collect({ITEM_ID.field: item}, {"item_id": ITEM_ID}, release, faults, "path").get("item_id", 0)
-    return item_id, _asked({"user_id": item_id, **values}, faults)
+    return item_id, _asked({"user_id": item_id, **values}, faults, Request)
+
+
+def _user_query(
+    user: str, query: bytes, names: Mapping[str, Parameter], release: Release, make: Callable[..., R]
+) -> Asked[R]:
+    values, faults = _read_query(query, names, release)
+    values |= _collect({USER_ID.field: user}, {"user_id": USER_ID}, release, faults, "path")
+    return _asked(values, faults, make)
+
+
+def _user_body(body: object, names: Mapping[str, Parameter], release: Release, make: Callable[..., R]) -> Asked[R]:
+    faults: list[Fault] = []
+    values = _collect(require_object(body), {"user_id": USER_ID, **names}, release, faults, "body")
+    if "user_id" not in values and not any(fault.name == "user_id" for fault in faults):
+        faults.append(Fault("user_id", "body", "missing; wanted the id of a user"))
+    return _asked(values, faults, make)
 
 
 def require_object(body: object) -> Mapping[str, Any]:
@@ -156,11 +194,11 @@ def _read(kind: Kind, value: Any, release: Release, where: str) -> Any:
     return kind.from_text(value if isinstance(value, list) else [value], release)
 
 
-def _asked(values: dict[str, Any], faults: list[Fault]) -> Asked:
+def _asked(values: dict[str, Any], faults: list[Fault], make: Callable[..., R]) -> Asked[R]:
     if faults:
         raise InvalidParametersError(faults)
     ids_as_strings = values.pop("ids_as_strings", False)
-    return Asked(Request(**values), ids_as_strings)
+    return Asked(make(**values), ids_as_strings)
 
 
 def batch(body: object) -> list[object]:

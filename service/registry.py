@@ -15,15 +15,16 @@ from service.cg.arrays import array, check_rows, in_release
 from service.cg.base import CandidateGenerator, ItemMap
 from service.cg.build import build_cg
 from service.cg.build import popular as popular_cg
+from service.cg.mixigen import MixiGen
 from service.cg.popular import Popular
 from service.errors import ArtifactError, StoreError, UnknownCGError
 from service.history import SnapshotHistory
 from service.ids import IdIndex, union
-from service.store import DATA, ReleaseManifest, Store
+from service.mix_model import MixModel
+from service.store import DATA, MIXIGEN, ReleaseManifest, Store, lacks_cgs
+from service.store import POPULAR as POPULAR
 
 log = logging.getLogger(__name__)
-
-POPULAR = "popular"
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class Release:
     popular: Popular
     """What every list is filled from."""
     cgs: Mapping[str, CandidateGenerator]
+    mixigen: MixiGen | None = None
+    """What blends the generators; None if the release has no such artifact."""
 
     @property
     def name(self) -> str:
@@ -89,7 +92,7 @@ def load_newest_good(store: Store) -> Release:
 def build(manifest: ReleaseManifest, artifacts: Mapping[str, Artifact]) -> Release:
     """Build the generators of validated artifacts over one release-wide item index."""
     data = artifacts[DATA]
-    models = {name: artifact for name, artifact in artifacts.items() if name != DATA}
+    models = {name: artifact for name, artifact in artifacts.items() if name not in (DATA, MIXIGEN)}
     own_ids = [artifact.arrays["item_ids"] for artifact in models.values()]
     items = IdIndex(union([array(data, "item_ids"), *own_ids]))
     data_items = _item_map(items, data)
@@ -99,8 +102,11 @@ def build(manifest: ReleaseManifest, artifacts: Mapping[str, Artifact]) -> Relea
         cgs[name] = build_cg(name, artifact, _item_map(items, artifact))
     if manifest.default_cg not in cgs:
         raise StoreError(f"release {manifest.release}: its default CG {manifest.default_cg!r} is not in it")
+    mixigen = _mixigen(artifacts[MIXIGEN], cgs) if MIXIGEN in artifacts else None
     for cg in cgs.values():
         cg.warm_up()
+    if mixigen:
+        mixigen.warm_up()
     users = IdIndex(array(data, "user_ids"))
     return Release(
         manifest=manifest,
@@ -112,7 +118,16 @@ def build(manifest: ReleaseManifest, artifacts: Mapping[str, Artifact]) -> Relea
         item_names=_item_names(data, data_items),
         popular=popular,
         cgs=dict(sorted(cgs.items())),
+        mixigen=mixigen,
     )
+
+
+def _mixigen(artifact: Artifact, cgs: Mapping[str, CandidateGenerator]) -> MixiGen:
+    mixigen = MixiGen(MixModel.from_artifact(artifact))
+    missing = [name for name in mixigen.cgs if name not in cgs]
+    if missing:
+        raise StoreError(lacks_cgs(mixigen.cgs, missing))
+    return mixigen
 
 
 def _parent(store: Store, name: str) -> str | None:

@@ -11,7 +11,9 @@ from fastapi.routing import APIRoute
 from service import inventory, openapi, parameters, problems, render, schemas
 from service.body import read_json
 from service.errors import CandgenError
+from service.generate import Request as GenerateRequest
 from service.generate import generate
+from service.mix import MixRequest, mix
 from service.parameters import Asked
 from service.serving import Holder, Serving
 from service.similar import similar
@@ -53,6 +55,22 @@ async def post_batch(request: Request) -> Response:
     return _json({"results": [await _batch_item(request, serving, body) for body in bodies]}, serving)
 
 
+@router.get("/mix/{user_id}", **openapi.operation(schemas.Mix, openapi.MIX))
+async def get_mix(request: Request) -> Response:
+    """Candidates of several generators, blended for one user at one moment."""
+    serving = _serving(request)
+    asked = parameters.mix_from_query(_path_value(request, "user_id"), _query(request), serving.release)
+    return _json(await _blend(request, serving, asked), serving)
+
+
+@router.post("/mix", **openapi.operation(schemas.Mix, openapi.MIX_BODY))
+async def post_mix(request: Request) -> Response:
+    """The same with the parameters in a JSON body."""
+    serving = _serving(request)
+    asked = parameters.mix_from_body(await read_json(request), serving.release)
+    return _json(await _blend(request, serving, asked), serving)
+
+
 @router.get("/similar/{item_id}", **openapi.operation(schemas.SimilarItems, openapi.SIMILAR))
 async def get_similar(request: Request) -> Response:
     """Items that go with an item; without `cg` the default generator, or the first that can."""
@@ -67,7 +85,9 @@ async def get_similar(request: Request) -> Response:
 async def get_cgs(request: Request) -> Response:
     """The candidate generators of the served release."""
     serving = _serving(request)
-    return _json({"release": serving.release.name, "cgs": inventory.cgs(serving.release)}, serving)
+    release = serving.release
+    described = {"release": release.name, "cgs": inventory.cgs(release), "mixigen": inventory.mixigen(release)}
+    return _json(described, serving)
 
 
 @router.get("/releases", **openapi.operation(schemas.Releases))
@@ -91,7 +111,13 @@ async def get_ready(request: Request) -> Response:
     return _json({"status": "ready", "release": serving.release.name}, serving)
 
 
-async def _answer(serving: Serving, asked: Asked) -> dict[str, Any]:
+async def _blend(request: Request, serving: Serving, asked: Asked[MixRequest]) -> dict[str, Any]:
+    stored = await serving.history.get(asked.request.user_id)
+    found = mix(serving.release, asked.request, stored, _holder(request).watch)
+    return render.mix(serving.release, asked.request, found, asked.ids_as_strings)
+
+
+async def _answer(serving: Serving, asked: Asked[GenerateRequest]) -> dict[str, Any]:
     stored = await serving.history.get(asked.request.user_id)
     found = generate(serving.release, asked.request, stored)
     return render.answer(serving.release, asked.request, found, asked.ids_as_strings)

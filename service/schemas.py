@@ -39,6 +39,51 @@ class Candidates(Body):
     """Parts that did not answer in time."""
 
 
+class Source(Body):
+    """A generator that had an item."""
+
+    cg: str
+    cg_rank: int
+    """From 1, in its own list."""
+    score: float
+    """Its own score."""
+
+
+class MixItem(Item):
+    """One candidate of a blend."""
+
+    score: float | None
+    """What won the place: MixiGen's score, or the sum of rrf; else the generator's own; null for fill."""
+    cg: str | None
+    """The generator that supplied it; null for fill."""
+    cg_rank: int | None
+    """Its rank in that generator's list, from 1; null for fill."""
+    sources: list[Source] = []
+    """With `explain`: all generators that had it among what was fetched of their lists."""
+
+
+class Mix(Body):
+    """Candidates of several generators blended for one user, best first."""
+
+    user_id: int | str
+    cg: Literal["mix"]
+    strategy: Literal["mixigen", "round_robin", "quota", "rrf"]
+    """The one that was used: `rrf` where `degraded` names `mixigen`."""
+    release: str
+    user_known: bool
+    """Whether the history provider or one of the generators knows the user."""
+    fallback: Literal["popular"] | None
+    """`popular` when all items are fill."""
+    returned: int
+    slots: dict[str, int]
+    """How many items each generator supplied; fill is not counted."""
+    items: list[MixItem]
+    unknown_items: list[int | str]
+    """Ids of the given history that the release does not have."""
+    degraded: list[str]
+    """Parts that failed or did not answer in time: `cg:NAME`, `mixigen`."""
+
+
 class SimilarItem(Body):
     """One item that goes with the item asked for."""
 
@@ -104,11 +149,27 @@ class CG(Body):
     """False when it was fitted on other events than the release's histories and popularity."""
 
 
+class MixiGen(Body):
+    """The learned blender."""
+
+    version: str
+    cgs: list[str]
+    """The generators it was trained on, and blends when /mix names none."""
+    config: dict[str, Any]
+    metrics: dict[str, Any]
+    bytes: int
+    created: str
+    fit_seconds: float | None
+    trained_on_data: bool
+
+
 class CGs(Body):
     """The candidate generators of the served release."""
 
     release: str
     cgs: list[CG]
+    mixigen: MixiGen | None
+    """What blends them; null if the release has none, then /mix does without."""
 
 
 class StoredRelease(Body):

@@ -11,13 +11,15 @@ from pathlib import Path
 
 import numpy as np
 
-from service import kernels, registry
+from service import kernels, mix_kernels, registry
 from service.errors import NotReadyError, StoreError
 from service.generate import Request, generate
 from service.history import HistoryProvider
+from service.mix import MixRequest, mix
 from service.registry import Release
 from service.settings import Settings
 from service.store import Store
+from service.watch import Watch
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +48,8 @@ class Holder:
         self.store = Store(settings.store)
         self._provider = HISTORY_PROVIDERS[settings.history]
         self._serving: Serving | None = None
+        self.watch = Watch(settings.request_budget_ms)
+        """What keeps mixes within their time."""
         self.reason = "the release is being loaded"
         """Why nothing is served yet."""
 
@@ -127,12 +131,14 @@ def compile_kernels() -> None:
     with Path(kernels.__file__).open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         kernels.warm_up()
+        mix_kernels.warm_up()
 
 
 def rehearse(release: Release) -> None:
-    """Answer one request with each generator before a caller's: page in, compile, find faults."""
+    """Answer one request with each generator, and a blended one, before a caller's: page in, compile, find faults."""
     if not len(release.users):
         return
     user = release.users.ids_of(np.zeros(1, np.int32))[0]
     for name in release.cgs:
         generate(release, Request(user, cg=name), release.history.lookup(user))
+    mix(release, MixRequest(user), release.history.lookup(user))

@@ -37,6 +37,8 @@ class Settings(BaseSettings):
     """Worker processes; they share the mapped arrays of a release."""
     history: Literal["snapshot"] = "snapshot"
     """Where users' histories come from; snapshot: the release itself, as of its training data."""
+    request_budget_ms: float = Field(200, gt=0, le=60_000, allow_inf_nan=False)
+    """Milliseconds a mix may take; a generator that would take more than half of what is left is given up."""
 
     @field_validator("history", mode="before")
     @classmethod

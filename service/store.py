@@ -11,7 +11,7 @@ import re
 import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Literal
@@ -24,6 +24,9 @@ from service.errors import StoreError
 
 RELEASE_PATTERN = r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{6}$"
 DATA = "data"
+MIXIGEN = "mixigen"
+"""Name and algorithm of the artifact that blends generators; it is not one itself."""
+POPULAR = "popular"
 _UNPUBLISHED_KEPT_SECONDS = 24 * 3600
 
 
@@ -218,6 +221,7 @@ class Store:
                     f"{data.item_id_type} and {data.user_id_type}; cast the columns alike, fit all models "
                     "on the same events, or use another --store"
                 )
+        _check_mixigen(manifests)
 
     def _new_name(self) -> str:
         """Return a name that sorts after all others, also where the clock has gone back."""
@@ -268,12 +272,35 @@ def _valid_release_name(name: str) -> str:
     return name
 
 
+def lacks_cgs(trained: Sequence[str], missing: Sequence[str]) -> str:
+    """Say that a MixiGen and a release do not go together."""
+    return (
+        f"the MixiGen was trained on {', '.join(trained)}, but the release lacks {', '.join(missing)}; "
+        "fit what is missing, or train the MixiGen again"
+    )
+
+
+def _check_mixigen(manifests: Sequence[Manifest]) -> None:
+    for manifest in manifests:
+        if (manifest.name == MIXIGEN) != (manifest.algorithm == MIXIGEN):
+            raise StoreError(
+                f"{manifest.name} is made by {manifest.algorithm}; the name {MIXIGEN!r} is that of the blender alone, "
+                "choose another --name"
+            )
+        if manifest.name == MIXIGEN:
+            trained = (manifest.config.get("schema") or {}).get("cgs") or []
+            names = {POPULAR, *(other.name for other in manifests)} - {DATA, MIXIGEN}
+            missing = [name for name in trained if name not in names]
+            if missing or not trained:
+                raise StoreError(lacks_cgs(trained, missing))
+
+
 def _first(*values: bool | None) -> bool:
     return next(value for value in values if value is not None)
 
 
 def _default_cg(asked: str | None, inherited: str | None, artifacts: Mapping[str, str]) -> str:
-    names = [*(name for name in artifacts if name != DATA), "popular"]
+    names = [*(name for name in artifacts if name not in (DATA, MIXIGEN)), POPULAR]
     if asked is not None and asked not in names:
         raise StoreError(f"the release has no CG {asked!r} to be its default; it has: {', '.join(names)}")
     return asked or (inherited if inherited in names else None) or names[0]

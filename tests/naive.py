@@ -164,3 +164,66 @@ def cosines(vectors, item):
     return [
         dot / (norm * norms[item]) if norm * norms[item] > 0 else 0.0 for dot, norm in zip(dots, norms, strict=True)
     ]
+
+
+def merge_monotone(curves, lists, n):
+    """Score every (list, position), sort, walk: the mix where no curve rises. [(item, list, position)]."""
+    places = [
+        (-curves[row][min(position, len(curves[row]) - 1)], position, row)
+        for row, items in enumerate(lists)
+        for position in range(len(items))
+    ]
+    picks, taken = [], set()
+    for _, position, row in sorted(places):
+        item = lists[row][position]
+        if item not in taken and len(picks) < n:
+            taken.add(item)
+            picks.append((item, row, position))
+    return picks
+
+
+def merge_k_way(curves, lists, n):
+    """The k-way procedure: the best head supplies; a head that is taken is dropped and the next one competes."""
+    queues = [list(enumerate(items)) for items in lists]
+    picks = []
+    while len(picks) < n and any(queues):
+        heads = [(row, queue[0][0]) for row, queue in enumerate(queues) if queue]
+        row, position = min(
+            heads, key=lambda head: (-curves[head[0]][min(head[1], len(curves[0]) - 1)], head[1], head[0])
+        )
+        _, item = queues[row].pop(0)
+        if item not in [pick[0] for pick in picks]:
+            picks.append((item, row, position))
+    return picks
+
+
+def merge_by_shares(shares, lists, n):
+    """Each place goes to the list with the least (places + ½) / share; it supplies its next new item."""
+    queues = [list(enumerate(items)) for items in lists]
+    given, picks = [0] * len(lists), []
+    while len(picks) < n:
+        taken = [pick[0] for pick in picks]
+        for queue in queues:
+            while queue and queue[0][1] in taken:
+                queue.pop(0)
+        alive = [row for row, queue in enumerate(queues) if queue]
+        if not alive:
+            break
+        row = min(alive, key=lambda row: ((given[row] + 0.5) / max(shares[row] / sum(shares), 1e-12), row))
+        position, item = queues[row].pop(0)
+        given[row] += 1
+        picks.append((item, row, position))
+    return picks
+
+
+def reciprocal_rank_fusion(lists, n, constant=60):
+    """[(item, score)]: sums over the first n of each list; equal sums by best rank, then the first list."""
+    lists = [items[:n] for items in lists]
+    scores, best = {}, {}
+    for position in range(n):
+        for row, items in enumerate(lists):
+            if position < len(items):
+                item = items[position]
+                scores[item] = scores.get(item, 0.0) + 1 / (constant + position + 1)
+                best.setdefault(item, (position, row))
+    return [(item, scores[item]) for item in sorted(scores, key=lambda item: (-scores[item], best[item]))][:n]

@@ -1,90 +1,95 @@
-"""Blending strategies over logged lists, many requests at once.
+"""Blending strategies over logged lists, many requests at once, by the very kernels that serve.
 
 A *place* is generator · depth + position (0-based); a strategy gives n places for each request. The
-last generator of `places` arrays is the fill: it supplies only when all lists have ended.
+last generator of `items` arrays is the fill: it supplies only when all lists have ended.
 """
-
-from collections.abc import Mapping
 
 import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from service.cg.mixigen import RRF_CONSTANT
+from service.mix_kernels import Merged, fuse, merge_by_curves, merge_by_shares
+
 Ints = NDArray[np.int32]
 Rows = NDArray[np.int64]
-Floats = NDArray[np.float32]
-RRF_K = 60
+Doubles = NDArray[np.float64]
 NOWHERE = -1
+_LEAST_SHARE = 1e-12
+"""What a share of 0 counts as when it serves."""
 
 
 @numba.njit(cache=True)
-def _merge_one(items, scores, n_items, picks):  # type: ignore[no-untyped-def]
-    """K-way merge of the lists items (n_cgs + 1, depth) by scores (n_cgs, positions) into picks (n,)."""
-    n_lists, depth = items.shape
-    last = scores.shape[1] - 1
-    head = np.zeros(n_lists, np.int64)
-    taken = np.zeros(n_items, np.bool_)
-    filled = 0
-    while filled < len(picks):
-        best = -1
-        for cg in range(n_lists - 1):
-            at = head[cg]
-            if at < depth and items[cg, at] >= 0:
-                score = scores[cg, min(at, last)]
-                if best < 0:
-                    best = cg
-                    continue
-                other = scores[best, min(head[best], last)]
-                if score > other or (score == other and at < head[best]):
-                    best = cg
-        if best < 0:
-            best = n_lists - 1
-            if head[best] >= depth or items[best, head[best]] < 0:
-                return
-        item = items[best, head[best]]
-        if not taken[item]:
-            taken[item] = True
-            picks[filled] = best * depth + head[best]
-            filled += 1
-        head[best] += 1
+def _begin(n, n_cgs, n_items):  # type: ignore[no-untyped-def]
+    return Merged(
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
+        np.empty(n, np.int32),
+        np.zeros(n),
+        np.zeros(n_cgs, np.int32),
+        np.zeros(n_cgs, np.int32),
+        np.zeros(n_items, np.bool_),
+    )
+
+
+@numba.njit(cache=True)
+def _finish(merged, size, items, picks):  # type: ignore[no-untyped-def]
+    """Write the places of a merge, then of the fill."""
+    depth = items.shape[1]
+    for place in range(size):
+        picks[place] = merged.cg[place] * depth + merged.position[place]
+    fill = len(items) - 1
+    for at in range(depth):
+        item = items[fill, at]
+        if size == len(picks) or item < 0:
+            return
+        if not merged.taken[item]:
+            picks[size] = fill * depth + at
+            size += 1
+
+
+@numba.njit(cache=True)
+def _lengths(items):  # type: ignore[no-untyped-def]
+    lengths = np.zeros(len(items) - 1, np.int32)
+    for cg in range(len(lengths)):
+        lengths[cg] = np.sum(items[cg] >= 0)
+    return lengths
 
 
 @numba.njit(parallel=True, cache=True)
-def _merge(items, list_of, scores, n_items, picks):  # type: ignore[no-untyped-def]
-    """Merge for every request; scores (1 or n_requests, n_cgs, positions)."""
+def _merge(items, list_of, curves, n_items, picks):  # type: ignore[no-untyped-def]
     for request in numba.prange(len(list_of)):
-        row = request if len(scores) > 1 else 0
-        _merge_one(items[:, list_of[request]], scores[row], n_items, picks[request])
+        own = np.ascontiguousarray(items[:, list_of[request]])
+        lengths = _lengths(own)
+        merged = _begin(picks.shape[1], len(own) - 1, n_items)
+        merge_by_curves(merged, curves[np.int64(request)], own[:-1], lengths, np.ones(len(lengths), np.bool_))
+        _finish(merged, merged.given.sum(), own, picks[request])
 
 
 @numba.njit(parallel=True, cache=True)
-def _fuse(items, list_of, n_items, picks):  # type: ignore[no-untyped-def]
-    """Reciprocal rank fusion of the first n of each list; equal sums: the lower item first."""
-    n_cgs, depth = len(items) - 1, items.shape[2]
+def _share(items, list_of, shares, n_items, picks):  # type: ignore[no-untyped-def]
+    for request in numba.prange(len(list_of)):
+        own = np.ascontiguousarray(items[:, list_of[request]])
+        lengths = _lengths(own)
+        merged = _begin(picks.shape[1], len(own) - 1, n_items)
+        merge_by_shares(merged, shares, own[:-1], lengths, np.ones(len(lengths), np.bool_))
+        _finish(merged, merged.given.sum(), own, picks[request])
+
+
+@numba.njit(parallel=True, cache=True)
+def _fuse(items, list_of, constant, n_items, picks):  # type: ignore[no-untyped-def]
     n = picks.shape[1]
     for request in numba.prange(len(list_of)):
-        lists = items[:, list_of[request]]
-        score = np.zeros(n_items, np.float64)
-        place = np.full(n_items, -1, np.int64)
-        for cg in range(n_cgs):
-            for at in range(min(n, depth)):
-                item = lists[cg, at]
-                if item < 0:
-                    break
-                score[item] += 1.0 / (RRF_K + 1 + at)
-                if place[item] < 0:
-                    place[item] = cg * depth + at
-        found = np.flatnonzero(place >= 0)
-        order = np.argsort(-score[found], kind="mergesort")[:n]
-        picks[request, : len(order)] = place[found[order]]
-        filled = len(order)
-        for at in range(depth):
-            item = lists[n_cgs, at]
-            if filled == n or item < 0:
-                break
-            if place[item] < 0:
-                picks[request, filled] = n_cgs * depth + at
-                filled += 1
+        own = np.ascontiguousarray(items[:, list_of[request]])
+        lengths = np.minimum(_lengths(own), np.int32(n))
+        merged = _begin(n * len(lengths), len(lengths), n_items)
+        size = fuse(merged, own[:-1], lengths, np.full(n_items, -1, np.int32), constant)
+        order = np.argsort(-merged.score[:size], kind="mergesort")[:n]
+        best = _begin(n, len(lengths), n_items)
+        for place in range(len(order)):
+            best.cg[place], best.position[place] = merged.cg[order[place]], merged.position[order[place]]
+            best.taken[merged.item[order[place]]] = True
+        _finish(best, len(order), own, picks[request])
 
 
 @numba.njit(parallel=True, cache=True)
@@ -101,33 +106,46 @@ def _mark(items, list_of, starts, wanted, n_items, marks):  # type: ignore[no-un
                 marks[request, cg, at] = item >= 0 and there[item]
 
 
-def merge(items: Ints, list_of: Rows, scores: Floats, n_items: int, n: int) -> Ints:
-    """Return places (n_requests, n) of the k-way merge by scores, −1 where all has ended.
+def merge(items: Ints, list_of: Rows, curves: Doubles, n_items: int, n: int) -> Ints:
+    """Return places (n_requests, n) of the k-way merge by curves, −1 where all has ended.
 
     items: (n_cgs + 1, n_lists, depth), the last being the fill; list_of: (n_requests,) list of each
-    request; scores: (n_requests or 1, n_cgs, positions), the last of which holds beyond them. Equal
-    scores: the lower position, then the order of the generators.
+    request; curves: (n_requests, n_cgs, positions).
     """
     picks = np.full((len(list_of), n), NOWHERE, np.int32)
-    _merge(items, list_of, np.ascontiguousarray(scores, np.float32), n_items, picks)
+    _merge(items, list_of, np.ascontiguousarray(curves), n_items, picks)
     return picks
 
 
-def fuse(items: Ints, list_of: Rows, n_items: int, n: int) -> Ints:
-    """Return places (n_requests, n) of reciprocal rank fusion, k = 60, depth n."""
+def share(items: Ints, list_of: Rows, shares: Doubles, n_items: int, n: int) -> Ints:
+    """Return places of a fixed quota: shares (n_cgs,) of every prefix; equal ones are round-robin."""
     picks = np.full((len(list_of), n), NOWHERE, np.int32)
-    _fuse(items, list_of, n_items, picks)
+    _share(items, list_of, np.maximum(shares / shares.sum(), _LEAST_SHARE), n_items, picks)
     return picks
 
 
-def sort_all(items: Ints, scores: Floats, n: int) -> list[int]:
+def reciprocal(items: Ints, list_of: Rows, n_items: int, n: int) -> Ints:
+    """Return places of reciprocal rank fusion of the first n of each list."""
+    picks = np.full((len(list_of), n), NOWHERE, np.int32)
+    _fuse(items, list_of, RRF_CONSTANT, n_items, picks)
+    return picks
+
+
+def single(items: Ints, list_of: Rows, cg: int, n_items: int, n: int) -> Ints:
+    """Return places of one generator alone, then the fill."""
+    depth, fill = items.shape[2], len(items) - 1
+    picks = share(np.ascontiguousarray(items[[cg, fill]]), list_of, np.ones(1), n_items, n)
+    own = picks + cg * depth
+    return np.where(picks < 0, NOWHERE, np.where(picks < depth, own, picks + (fill - 1) * depth)).astype(np.int32)
+
+
+def sort_all(items: Ints, curves: Doubles, n: int) -> list[int]:
     """Score every place and sort: the plain way to the places of one request, without the fill.
 
-    items: (n_cgs, depth); scores: (n_cgs, positions). The same as `merge` where scores do not rise
-    with the position.
+    items: (n_cgs, depth); curves: (n_cgs, positions). The same as `merge` where no curve rises.
     """
     depth = items.shape[1]
-    full = np.asarray(scores)[:, np.minimum(np.arange(depth), np.shape(scores)[1] - 1)]
+    full = curves[:, np.minimum(np.arange(depth), curves.shape[1] - 1)]
     cg, position = np.indices(items.shape)
     order = np.lexsort((cg.ravel(), position.ravel(), -full.ravel()))
     taken: set[int] = set()
@@ -150,28 +168,3 @@ def mark(items: Ints, list_of: Rows, request: Rows, wanted: Rows, n_items: int) 
     marks = np.zeros((len(list_of), len(items), items.shape[2]), np.bool_)
     _mark(items, list_of, starts, wanted, n_items, marks)
     return marks
-
-
-def round_robin_scores(n_cgs: int, depth: int) -> Floats:
-    """Return scores (1, n_cgs, depth) by which all generators take turns."""
-    return np.tile(-np.arange(depth, dtype=np.float32), (1, n_cgs, 1))
-
-
-def quota_scores(shares: NDArray[np.float64], depth: int) -> Floats:
-    """Return scores by which each generator supplies its share of every prefix, as nearly as it goes.
-
-    The k-th item (from 1) of a generator with share s is due at k / s − 1 / (2 s); a share of 0 is
-    used only after all others have ended.
-    """
-    due = (np.arange(depth) + 0.5) / np.maximum(shares, 1e-9)[:, None]
-    return np.asarray(-due[None], np.float32)
-
-
-def single_scores(cg: int, n_cgs: int, depth: int) -> Floats:
-    """Return scores by which one generator supplies all, until its list has ended."""
-    return quota_scores(np.eye(n_cgs)[cg], depth)
-
-
-def fixed(name: str, n_cgs: int, depth: int, quotas: Mapping[str, NDArray[np.float64]]) -> Floats:
-    """Return the scores of a strategy that is the same for all requests."""
-    return round_robin_scores(n_cgs, depth) if name == "round_robin" else quota_scores(quotas[name], depth)

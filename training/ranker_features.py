@@ -107,8 +107,7 @@ def learn_facts(events: pl.LazyFrame, release: Release) -> Facts:
 
 def city_codes(facts: Facts, names: pl.Series) -> Rows:
     """Return the row of `city_lift` of each city."""
-    codes = {name: row for row, name in enumerate(facts.cities)}
-    return np.array([codes.get(name, len(codes)) for name in names.to_list()], np.int64)
+    return _codes(facts.cities, names)
 
 
 def features(facts: Facts, user: Rows, item: Rows, timestamp: Rows, city: Rows) -> Floats:
@@ -229,6 +228,11 @@ def _lift(row: Rows, category: Rows, n_rows: int, n_categories: int) -> Floats:
 
 def _city_lift(positive: pl.DataFrame, cities: list[str], categories: Rows, n_categories: int) -> Floats:
     located = positive.filter(pl.col("city_name").is_not_null())
-    codes = located["city_name"].replace_strict(cities, range(len(cities)), return_dtype=pl.Int64)
-    lift = _lift(codes.to_numpy(), categories[located["item"]], len(cities), n_categories)
+    lift = _lift(_codes(cities, located["city_name"]), categories[located["item"]], len(cities), n_categories)
     return np.concatenate([lift, np.ones((1, n_categories), np.float32)])
+
+
+def _codes(values: list[str], column: pl.Series) -> Rows:
+    """Return the place of each text in `values`, their number where it is not there."""
+    codes = {value: place for place, value in enumerate(values)}
+    return np.array([codes.get(value, len(codes)) for value in column.to_list()], np.int64)

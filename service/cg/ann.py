@@ -3,7 +3,7 @@
 import numpy as np
 
 from service import embedding_kernels, kernels
-from service.cg.base import NO_ITEMS, NOTHING, Candidates, Filters, Floats, ListRanking, Query, Ranking
+from service.cg.base import NOTHING, Candidates, Filters, Floats, ListRanking, Query, Ranking
 from service.cg.embedding import Embedding
 from service.hnsw import HnswGraph
 from service.ids import Id
@@ -87,10 +87,13 @@ class GraphRanking:
         labels = self._graph.search(self._vector, self._depth)
         if labels is None:
             return False
-        kept, open_ = self._found[: self._given], self._found[self._given :]
-        lost = open_.items[~np.isin(open_.items, labels)] if len(open_) else NO_ITEMS
+        kept = NOTHING
+        if len(self._found):
+            kept, open_ = self._found[: self._given], self._found.items[self._given :]
+            lost = open_[~np.isin(open_, labels)]
+            labels = np.concatenate([labels, lost.astype(np.uint64)])
         new = embedding_kernels.rank_found(
-            np.concatenate([labels, lost.astype(np.uint64)]) if len(lost) else labels,
+            labels,
             self._embedding.item_vectors,
             self._embedding.item_biases,
             self._vector,

@@ -191,10 +191,10 @@ class ListRanking:
 class Cursor:
     """Hands out a ranking piece by piece, without selecting again for every piece."""
 
-    _FIRST = 32
-
-    def __init__(self, ranking: Ranking) -> None:
+    def __init__(self, ranking: Ranking, expected: int = 32) -> None:
+        """Take a ranking and how many of it will probably be wanted: so many are selected at first."""
         self._ranking = ranking
+        self._expected = expected
         self._buffer = NOTHING
         self._asked = 0
         self._taken = 0
@@ -203,7 +203,7 @@ class Cursor:
         """Return the next k candidates, fewer where the list ends."""
         wanted = self._taken + k
         if wanted > self._asked:
-            self._asked = max(wanted, 2 * self._asked, self._FIRST)
+            self._asked = max(wanted, 2 * self._asked, self._expected)
             self._buffer = self._ranking.top(self._asked)
         piece = self._buffer[self._taken : wanted]
         self._taken += len(piece)

@@ -70,8 +70,10 @@ class Embedding:
     def similar(self, item: int, filters: Filters) -> Ranking:
         """Rank by the cosine between item vectors, the item itself left out.
 
-        The cosine, as is usual for item-to-item: a dot product would put the items with the longest
-        vectors, which are the popular ones, beside everything.
+        The cosine, as is usual for item-to-item: a dot product puts the items with the longest vectors
+        beside everything. Measured for ALS on Complete Journey: the dot product's first twenty were had
+        by 30 % of all users on average, the cosine's by 7 %; and held 8.8 % against 5.5 % of the rest of
+        a basket, of which the most popular items alone are 6.3 %.
         """
         own, _ = self.items.model_items(np.array([item], np.int32))
         if not len(own):

@@ -45,8 +45,8 @@ class Popular:
         return PopularRanking(self.order, self._scores, query.filters)
 
     def expected_length(self, query: Query) -> int:
-        """Return the number of popular items; filters are not counted."""
-        return len(self.order)
+        """Return the number of popular items; of the filters only what is excluded can shorten the list."""
+        return max(0, len(self.order) - len(query.filters.excluded))
 
     def warm_up(self) -> None:
         """Walk once."""

@@ -60,6 +60,12 @@ def test_auto_takes_the_faster_of_two_good_ones(seconds, ann, exact, kind):
     json.dumps(choice.metrics)
 
 
+def test_auto_takes_no_graph_that_misses_much_however_fast(monkeypatch):
+    monkeypatch.setattr(index_choice, "measure", lambda *_: Measured(0.979, 0.1, 1.0))
+    assert choose_index(embeddings(), IndexConfig()).kind == "exact"
+    assert choose_index(embeddings(), IndexConfig(index="hnsw")).kind == "hnsw"
+
+
 def test_ef_is_doubled_until_the_recall_is_enough(seconds):
     seconds(0.5, 1.0)
     model = embeddings(n_items=2000, dim=16)

@@ -109,6 +109,24 @@ def test_small_requests_share_one_search_and_larger_ones_search_deeper(embedding
     assert graph.depths == [50, 100]
 
 
+def test_a_deeper_search_changes_nothing_that_was_handed_out(embedding):
+    """Items a > b > … by score; the first search misses b and e, the second finds them but misses d."""
+    best = DotProductKNN("knn", embedding).rank(Query(0)).top(8).items.astype(np.uint64)
+    a, b, c, d, e, f, g, h = best
+
+    class Scripted(Counting):
+        def search(self, vector, k):
+            self.depths.append(k)
+            return np.array([[a, c, d, f], [a, b, c, e, f, g], [a, b, c, d, e, f, g, h]][len(self.depths) - 1])
+
+    graph = Scripted(models.graph(embedding, ef=4))
+    ranking = GraphRanking(embedding, graph, embedding.user_vectors[0], Filters(), max_depth=N)
+    assert ranking.top(2).items.tolist() == [a, c]
+    assert ranking.top(5).items.tolist() == [a, c, d, e, f]  # b comes too late, e does not, d is kept
+    assert ranking.top(7).items.tolist() == [a, c, d, e, f, g, h]
+    assert graph.depths == [4, 8, 16]
+
+
 def test_a_search_that_hnswlib_gives_up_becomes_an_exact_scan(embedding):
     class Broken(Counting):
         def search(self, vector, k):

@@ -1,0 +1,170 @@
+"""MixiGen and its baselines: which of several generators supplies the next candidate.
+
+Every strategy pulls on the generators' lists in batches and makes the same `Blend`. An item that two
+generators have is given to the one that supplies it first; at the other its position is passed over.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service import mix_kernels
+from service.cg.base import CandidateGenerator, Floats, Ints, Query
+from service.cg.lists import Lists
+from service.history import History
+from service.mix_features import Context, list_lengths, request_features
+from service.mix_kernels import COMPLETE, Merged, new_merge
+from service.mix_model import MixModel
+
+Doubles = NDArray[np.float64]
+
+RRF_CONSTANT = 60.0
+_LEAST_SHARE = 1e-12
+"""What a share of 0 counts as: such a list supplies once all others have ended."""
+_SPARE = 1.3
+"""A list is fetched somewhat deeper than its places, for the items that others take first."""
+
+
+class MixiGen:
+    """The learned blender: scores every (generator, position) before anything is fetched."""
+
+    def __init__(self, model: MixModel) -> None:
+        self.model = model
+        self.cgs = model.schema.cgs
+
+    def curves(self, cgs: Sequence[CandidateGenerator], query: Query, history: History, context: Context) -> Doubles:
+        """Return the scores (n_cgs, positions) of generators it was trained on.
+
+        history: the query's, with times that compare with the context's.
+
+        Raises:
+            ArithmeticError: a score is not finite.
+        """
+        request = request_features(history, context, self.model.schema)
+        curves = self.model.curves(request, [cg.name for cg in cgs], list_lengths(cgs, query))
+        if not np.isfinite(curves).all():
+            raise ArithmeticError("MixiGen's scores are not finite")
+        return curves
+
+    def warm_up(self) -> None:
+        """Compile."""
+        self.model.warm_up()
+
+
+@dataclass(frozen=True, slots=True)
+class Recipe:
+    """What a strategy needs to know besides the lists."""
+
+    n: int
+    n_items: int
+    curves: Doubles | None = None
+    """Of `mixigen`: (n_cgs, positions)."""
+    shares: Sequence[float] = ()
+    """Of `quota`: for each generator, of any sum; none: equal ones."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A generator that had an item."""
+
+    cg: int
+    rank: int
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Blend:
+    """Items, best first, and where they came from; `cg` is a row of the generators asked."""
+
+    items: Ints
+    cg: Ints
+    cg_rank: Ints
+    """From 1, in that generator's own eligible list."""
+    score: Floats
+    """mixigen: of (generator, position); rrf: the sum; else the generator's own."""
+    dropped: list[str] = field(default_factory=list)
+    """Generators that failed or took too long."""
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+
+Strategy = Callable[[Lists, Recipe], Blend]
+
+
+def _mixigen(lists: Lists, recipe: Recipe) -> Blend:
+    """K-way merge by score; positions beyond those trained on keep the last score."""
+    if recipe.curves is None:
+        raise ValueError("the strategy mixigen needs the curves of a MixiGen")
+    merged = new_merge(recipe.n, len(lists), recipe.n_items)
+    depths = (mix_kernels.planned_depths(recipe.curves, recipe.n) * _SPARE).astype(int)
+    while (row := mix_kernels.merge_by_curves(merged, recipe.curves, *_fetched(lists))) != COMPLETE:
+        lists.pull(row, expected=int(depths[row]))
+    return _blend(merged, lists, merged.score)
+
+
+def _round_robin(lists: Lists, recipe: Recipe) -> Blend:
+    """In turn, each generator supplies its next item that is not there yet."""
+    return _by_shares(lists, recipe, np.ones(len(lists)))
+
+
+def _quota(lists: Lists, recipe: Recipe) -> Blend:
+    """Give every generator its share of the places, evenly spread; who ends leaves the rest theirs."""
+    return _by_shares(lists, recipe, np.asarray(recipe.shares or np.ones(len(lists)), np.float64))
+
+
+def _by_shares(lists: Lists, recipe: Recipe, shares: Doubles) -> Blend:
+    merged = new_merge(recipe.n, len(lists), recipe.n_items)
+    shares = np.maximum(shares / shares.sum(), _LEAST_SHARE)
+    while (row := mix_kernels.merge_by_shares(merged, shares, *_fetched(lists))) != COMPLETE:
+        lists.pull(row, expected=int(shares[row] * recipe.n * _SPARE))
+    size = merged.given.sum()
+    return _blend(merged, lists, lists.scores[merged.cg[:size], merged.position[:size]])
+
+
+def _rrf(lists: Lists, recipe: Recipe) -> Blend:
+    """Reciprocal rank fusion (Cormack et al. 2009) of the first n of every list."""
+    for row in range(len(lists)):
+        if not lists.ended[row] and lists.lengths[row] < recipe.n:
+            lists.pull(row, recipe.n - int(lists.lengths[row]))
+    merged = new_merge(len(lists) * recipe.n, len(lists), 0)
+    place = np.full(recipe.n_items, -1, np.int32)
+    depths = np.minimum(lists.lengths, recipe.n)
+    size = mix_kernels.fuse(merged, lists.items, depths, place, RRF_CONSTANT)
+    best = np.argsort(-merged.score[:size], kind="stable")[: recipe.n]
+    return Blend(
+        merged.item[best], merged.cg[best], merged.position[best] + 1, _floats(merged.score[best]), lists.dropped
+    )
+
+
+STRATEGIES: Mapping[str, Strategy] = {
+    "mixigen": _mixigen,
+    "round_robin": _round_robin,
+    "quota": _quota,
+    "rrf": _rrf,
+}
+
+
+def sources(blend: Blend, lists: Lists) -> list[list[Source]]:
+    """Return for every item all generators that had it among what was fetched, in their order."""
+    of_item: dict[int, list[Source]] = {item: [] for item in blend.items.tolist()}
+    for row, length in enumerate(lists.lengths.tolist()):
+        for position, item in enumerate(lists.items[row, :length].tolist()):
+            if item in of_item:
+                of_item[item].append(Source(row, position + 1, lists.scores[row, position]))
+    return list(of_item.values())
+
+
+def _fetched(lists: Lists) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+    return lists.items, lists.lengths, lists.ended
+
+
+def _blend(merged: Merged, lists: Lists, score: Doubles | Floats) -> Blend:
+    size = merged.given.sum()
+    return Blend(merged.item[:size], merged.cg[:size], merged.position[:size] + 1, _floats(score[:size]), lists.dropped)
+
+
+def _floats(values: Doubles | Floats) -> Floats:
+    return values.astype(np.float32)

@@ -1,0 +1,182 @@
+"""From a request to a blended answer: the one way to a mix, for HTTP, evaluation and offline batches."""
+
+import logging
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from service.cg.base import CandidateGenerator, Candidates, KnowsUsers, Query
+from service.cg.lists import Lists
+from service.cg.mixigen import STRATEGIES, Blend, Recipe, Source, sources
+from service.errors import InvalidRequestError
+from service.fill import Filled, fill_up
+from service.generate import Request, make_query
+from service.history import History
+from service.ids import Id
+from service.mix_features import Context
+from service.registry import POPULAR, Release
+from service.watch import Watch
+
+log = logging.getLogger(__name__)
+
+MIXIGEN, QUOTA, RRF = "mixigen", "quota", "rrf"
+
+
+@dataclass(frozen=True, slots=True)
+class MixRequest(Request):
+    """What one caller wants blended; `cg` plays no part."""
+
+    cgs: Sequence[str] = ()
+    """None: those of the release's MixiGen, or all but popular."""
+    strategy: str | None = None
+    """None: mixigen if the release has one, else rrf."""
+    shares: Mapping[str, float] = field(default_factory=dict)
+    """Of `quota`: generator → share; they need not sum to 1."""
+    explain: bool = False
+    city_name: str | None = None
+    store_id: str | None = None
+    timestamp: int | None = None
+    """Unix seconds; None: now."""
+
+
+@dataclass(frozen=True, slots=True)
+class MixAnswer:
+    """A blend with what a caller needs to know about it; its rows of generators are places in `cgs`."""
+
+    strategy: str
+    """The one that was used: rrf where MixiGen failed."""
+    cgs: Sequence[str]
+    user_known: bool
+    blend: Blend
+    result: Filled
+    sources: Sequence[Sequence[Source]]
+    """For every item of the blend; empty unless asked for."""
+    unknown_items: Sequence[Id] = ()
+    degraded: list[str] = field(default_factory=list)
+
+    @property
+    def fallback(self) -> str | None:
+        """`popular` when all there is is fill."""
+        return POPULAR if len(self.result.fill) and not len(self.blend) else None
+
+    @property
+    def slots(self) -> dict[str, int]:
+        """How many items each generator supplied, fill apart."""
+        cgs = self.blend.cg.tolist()
+        return {name: cgs.count(row) for row, name in enumerate(self.cgs)}
+
+
+def mix(release: Release, request: MixRequest, stored: History | None, watch: Watch | None = None) -> MixAnswer:
+    """Blend generators of a release for one user.
+
+    stored: the user's history from the provider, None if the provider does not know the user.
+    watch: keeps it within a time; without, generators take the time that they take.
+
+    Raises:
+        UnknownCGError: the release has no such generator.
+        InvalidRequestError: the strategy, the generators and the shares do not go together.
+    """
+    cgs = [release.cg(name) for name in dict.fromkeys(request.cgs or default_cgs(release))]
+    names = [cg.name for cg in cgs]
+    strategy = _strategy(release, request, names)
+    context = _context(request)
+    query, unknown = make_query(release, request, stored)
+    recipe, degraded = _recipe(release, request, strategy, cgs, query, context)
+    strategy = RRF if degraded else strategy
+    run = _Run(strategy, recipe, request.explain)
+    lists = Lists(cgs, query, request.n)
+    blend, found = run(lists) if watch is None else watch.run(lists, run)
+    own = Candidates(blend.items, blend.score)
+    return MixAnswer(
+        strategy=strategy,
+        cgs=names,
+        user_known=stored is not None or any(isinstance(cg, KnowsUsers) and cg.knows(request.user_id) for cg in cgs),
+        blend=blend,
+        result=fill_up(own, request.n, query.filters, release.popular),
+        sources=found,
+        unknown_items=unknown,
+        degraded=degraded + [f"cg:{name}" for name in blend.dropped],
+    )
+
+
+def default_cgs(release: Release) -> Sequence[str]:
+    """Return the generators that are blended when a request names none."""
+    if release.mixigen is not None:
+        return release.mixigen.cgs
+    return [name for name in release.cgs if name != POPULAR] or [POPULAR]
+
+
+@dataclass(frozen=True, slots=True)
+class _Run:
+    """The part that waits for generators."""
+
+    strategy: str
+    recipe: Recipe
+    explain: bool
+
+    def __call__(self, lists: Lists) -> tuple[Blend, list[list[Source]]]:
+        blend = STRATEGIES[self.strategy](lists, self.recipe)
+        return blend, sources(blend, lists) if self.explain else []
+
+
+def _strategy(release: Release, request: MixRequest, names: Sequence[str]) -> str:
+    """Choose and check."""
+    strategy = request.strategy or (MIXIGEN if release.mixigen else RRF)
+    if strategy not in STRATEGIES:
+        raise InvalidRequestError("strategy", f"no strategy {strategy!r}; valid: {', '.join(STRATEGIES)}")
+    if strategy == MIXIGEN:
+        if release.mixigen is None:
+            others = ", ".join(name for name in STRATEGIES if name != MIXIGEN)
+            raise InvalidRequestError("strategy", f"this release has no MixiGen; valid: {others}")
+        new = [name for name in names if name not in release.mixigen.cgs]
+        if new:
+            trained = ", ".join(release.mixigen.cgs)
+            raise InvalidRequestError("cgs", f"MixiGen was not trained on {', '.join(new)}; valid: {trained}")
+    _check_shares(request, strategy, names)
+    return strategy
+
+
+def _check_shares(request: MixRequest, strategy: str, names: Sequence[str]) -> None:
+    if not request.shares:
+        return
+    if strategy != QUOTA:
+        raise InvalidRequestError("shares", f"only strategy={QUOTA} has shares, not {strategy}; leave one of them out")
+    others = [name for name in request.shares if name not in names]
+    if others:
+        raise InvalidRequestError("shares", f"{', '.join(others)} not among cgs; those are: {', '.join(names)}")
+    if not sum(request.shares.values()) > 0:
+        raise InvalidRequestError("shares", "all are 0; wanted one above 0")
+
+
+def _dated(query: Query, now: int) -> History:
+    """Return the history; one that the request gave has no times of its own, so it has just happened."""
+    history = query.history
+    if not query.history_given or not len(history):
+        return history
+    return History(history.items, history.counts, history.last + (now - history.last.max()))
+
+
+def _context(request: MixRequest) -> Context:
+    now = int(time.time()) if request.timestamp is None else request.timestamp
+    return Context(now, request.city_name, request.store_id)
+
+
+def _recipe(
+    release: Release,
+    request: MixRequest,
+    strategy: str,
+    cgs: Sequence[CandidateGenerator],
+    query: Query,
+    context: Context,
+) -> tuple[Recipe, list[str]]:
+    """Return what the strategy needs, and what failed: a MixiGen that cannot score is no reason to fail."""
+    n, n_items = request.n, len(release.items)
+    if strategy == MIXIGEN and release.mixigen is not None:
+        try:
+            return Recipe(
+                n, n_items, curves=release.mixigen.curves(cgs, query, _dated(query, context.timestamp), context)
+            ), []
+        except Exception:
+            log.exception("MixiGen failed; %s takes its place", RRF)
+            return Recipe(n, n_items), [MIXIGEN]
+    return Recipe(n, n_items, shares=[request.shares.get(cg.name, 0.0) for cg in cgs] if request.shares else ()), []

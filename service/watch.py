@@ -1,0 +1,99 @@
+"""Keeps a mix within its time: a generator that takes too long is given up, and the mix goes on without it.
+
+Numeric code cannot be interrupted, so a mix runs in a helper thread while its caller waits with a limit. A
+generator may take half of the time that is left when it is asked: so one slow generator leaves half of it
+for the others, and all of them together stay within it. One that has not come back yet is not asked again,
+so there are never more stuck threads than generators.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from queue import SimpleQueue
+from typing import Any, Generic, TypeVar
+
+from service.cg.lists import GivenUpError, Lists
+
+T = TypeVar("T")
+_LEAST_WAIT = 0.001
+
+
+class _Job(Generic[T]):
+    """One run of some work, and what came of it."""
+
+    def __init__(self, work: Callable[[Lists], T], lists: Lists) -> None:
+        self.work, self.lists = work, lists
+        self.done = threading.Event()
+        self.result: T | None = None
+        self.error: BaseException | None = None
+
+    def run(self) -> None:
+        try:
+            self.result = self.work(self.lists)
+        except BaseException as error:
+            self.error = error
+
+
+class Watch:
+    """Runs mixes within a budget; one for a process, used by all its threads."""
+
+    def __init__(self, budget_ms: float) -> None:
+        self._budget = budget_ms / 1000
+        self._idle: list[SimpleQueue[_Job[Any]]] = []
+        self._stuck: set[int] = set()
+        """id() of generators that were given up and are still at it."""
+
+    def run(self, lists: Lists, work: Callable[[Lists], T]) -> T:
+        """Return what `work` makes of the lists, or of what is left of them when generators are given up."""
+        end = time.monotonic() + self._budget
+        for row, cg in enumerate(lists.cgs):
+            if id(cg) in self._stuck:
+                lists.drop(row)
+        while True:
+            job = _Job(work, lists)
+            self._start(job)
+            rest = self._wait(job, end)
+            if rest is None:
+                if job.error is not None:
+                    raise job.error
+                return job.result  # type: ignore[return-value]
+            lists = rest
+
+    def _wait(self, job: _Job[Any], end: float) -> Lists | None:
+        """Wait until the job is done (None), or return what to go on with instead."""
+        wait = (end - time.monotonic()) / 2
+        while not job.done.wait(max(wait, _LEAST_WAIT)):
+            running = job.lists.running()
+            now = time.monotonic()
+            started = now if running is None else running[1]
+            wait = (started + end) / 2 - now
+            if running is not None and wait <= 0:
+                key = id(job.lists.cgs[running[0]])
+                self._stuck.add(key)  # before it can be back
+                rest = job.lists.give_up(running)
+                if rest is not None:
+                    return rest
+                self._stuck.discard(key)
+        return None
+
+    def _start(self, job: _Job[Any]) -> None:
+        try:
+            queue = self._idle.pop()
+        except IndexError:
+            queue = SimpleQueue()
+            # a daemon: a generator that never comes back must not keep the process from ending
+            threading.Thread(target=self._help, args=(queue,), name="mix", daemon=True).start()
+        queue.put(job)
+
+    def _help(self, queue: "SimpleQueue[_Job[Any]]") -> None:
+        """Run one job after the other."""
+        while True:
+            job = queue.get()
+            job.run()
+            if isinstance(job.error, GivenUpError):
+                running = job.lists.running()
+                if running is not None:
+                    self._stuck.discard(id(job.lists.cgs[running[0]]))
+            self._idle.append(queue)
+            job.done.set()
+            del job

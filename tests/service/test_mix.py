@@ -1,0 +1,307 @@
+"""A mix of the generators of a release: defaults, what is refused, fill, and what happens when parts fail."""
+
+import dataclasses
+import time
+
+import numpy as np
+import pytest
+
+from service import mix as mix_module
+from service import registry
+from service.cg.mixigen import MixiGen
+from service.errors import InvalidRequestError, StoreError, UnknownCGError
+from service.generate import Request, generate, make_query
+from service.mix import MixRequest, default_cgs, mix
+from service.mix_features import Context, list_lengths, request_features, rows
+from service.mix_model import MixModel
+from service.watch import Watch
+from tests import naive
+from tests.mixes import TRAINED, FixedCG, mix_store, mixigen_draft, random_trees, schema
+from tests.stores import N_ITEMS, N_USERS, item_id, tiny_store, user_id
+
+NOW = 1_600_600_000
+
+
+@pytest.fixture(scope="module")
+def store(tmp_path_factory):
+    return mix_store(tmp_path_factory.mktemp("mix"))
+
+
+@pytest.fixture(scope="module")
+def release(store):
+    return registry.load(store)
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    """A release without a MixiGen."""
+    return registry.load(tiny_store(tmp_path_factory.mktemp("plain"), exclude_seen=False))
+
+
+def ask(release, user=0, watch=None, **values):
+    values.setdefault("timestamp", NOW)
+    key = user_id(user)
+    return mix(release, MixRequest(key, **values), release.history.lookup(key), watch)
+
+
+def with_cgs(release, *cgs, mixigen=None):
+    """The release with generators that are lists."""
+    return dataclasses.replace(release, cgs={cg.name: cg for cg in cgs}, mixigen=mixigen)
+
+
+# which generators and which strategy
+
+
+def test_defaults_with_a_mixigen_are_its_own(release):
+    answer = ask(release, n=5)
+    assert (answer.strategy, tuple(answer.cgs)) == ("mixigen", TRAINED)
+    assert tuple(answer.slots) == TRAINED
+    assert sum(answer.slots.values()) == len(answer.blend)
+
+
+def test_defaults_without_one_are_rrf_over_all_but_popular(plain):
+    answer = ask(plain, n=5)
+    assert (answer.strategy, list(answer.cgs)) == ("rrf", ["ease", "personal_top", "slim"])
+    alone = dataclasses.replace(plain, cgs={"popular": plain.cgs["popular"]})
+    assert default_cgs(alone) == ["popular"]
+
+
+@pytest.mark.parametrize(
+    ("values", "name", "message"),
+    [
+        ({"cgs": ["ease", "popular"]}, "cgs", "not trained on popular; valid: slim, ease, personal_top"),
+        ({"strategy": "best"}, "strategy", "valid: mixigen, round_robin, quota, rrf"),
+        ({"shares": {"ease": 1}}, "shares", "only strategy=quota"),
+        ({"strategy": "quota", "shares": {"popular": 1}}, "shares", "popular not among cgs; those are: slim"),
+        ({"strategy": "quota", "shares": {"ease": 0}}, "shares", "above 0"),
+    ],
+)
+def test_what_does_not_go_together_is_refused(release, values, name, message):
+    with pytest.raises(InvalidRequestError, match=message) as caught:
+        ask(release, **values)
+    assert caught.value.name == name
+
+
+def test_mixigen_is_refused_by_a_release_without_one(plain):
+    with pytest.raises(InvalidRequestError, match="no MixiGen; valid: round_robin, quota, rrf"):
+        ask(plain, strategy="mixigen")
+
+
+@pytest.mark.parametrize("name", ["nope", "mixigen"])
+def test_a_generator_that_the_release_does_not_have_is_unknown(release, name):
+    with pytest.raises(UnknownCGError):
+        ask(release, cgs=["ease", name])
+
+
+def test_other_strategies_may_use_what_mixigen_was_not_trained_on(release):
+    answer = ask(release, cgs=["popular", "ease", "popular"], strategy="round_robin", n=4)
+    assert list(answer.cgs) == ["popular", "ease"]
+    assert answer.blend.cg[0] == 0
+
+
+# the mix itself
+
+
+@pytest.mark.parametrize("user", range(N_USERS))
+@pytest.mark.parametrize("exclude_seen", [False, True])
+def test_mix_is_the_k_way_merge_of_the_lists_by_the_models_scores(release, user, exclude_seen):
+    answer = ask(release, user, n=6, exclude_seen=exclude_seen, city_name="Bonn", store_id="7")
+    lists, cgs = _lists(release, user, TRAINED, exclude_seen)
+    context = Context(NOW, "Bonn", "7")
+    model = release.mixigen.model
+    query = _query(release, user, exclude_seen)
+    vector = request_features(query.history, context, model.schema)
+    scores = model.predict(rows(vector, model.schema, list_lengths(cgs, query))).reshape(len(TRAINED), -1)
+    wanted = naive.merge_k_way(np.round(scores, 9), lists, 6)
+    found = zip(answer.blend.items.tolist(), answer.blend.cg.tolist(), answer.blend.cg_rank.tolist(), strict=True)
+    assert [(item, cg, rank - 1) for item, cg, rank in found] == wanted
+
+
+def test_a_subset_is_scored_as_itself(release):
+    answer = ask(release, 1, n=6, cgs=["personal_top", "slim"])
+    lists, cgs = _lists(release, 1, ["personal_top", "slim"], False)
+    query = _query(release, 1, False)
+    curves = release.mixigen.curves(cgs, query, query.history, Context(NOW))
+    assert answer.blend.items.tolist() == [item for item, *_ in naive.merge_k_way(curves, lists, 6)]
+
+
+def test_exactly_n_filled_when_all_lists_have_ended(release):
+    answer = ask(release, 0, n=N_ITEMS)
+    own = {item for items in _lists(release, 0, TRAINED, False)[0] for item in items}
+    assert set(answer.blend.items.tolist()) == own
+    assert sorted(answer.result.items.tolist()) == sorted(own | set(release.popular.order.tolist()))
+
+
+def test_unknown_user_without_history_gets_popular_fill(release):
+    answer = mix(release, MixRequest(12345, n=3), None)
+    assert (answer.fallback, answer.user_known, len(answer.result.items)) == ("popular", False, 3)
+    assert answer.slots == dict.fromkeys(TRAINED, 0)
+    assert answer.degraded == []
+
+
+def test_a_given_history_has_just_happened(release):
+    """Not in 1970: the days since its last event would be beyond all that was trained on."""
+    seen = []
+    spied = MixiGen(release.mixigen.model)
+    spied.curves = lambda cgs, query, history, context: (
+        seen.append(history),
+        release.mixigen.curves(cgs, query, history, context),
+    )[1]
+    given = [item_id(3), item_id(1), item_id(3)]
+    mix(dataclasses.replace(release, mixigen=spied), MixRequest(1, history=given, timestamp=NOW), None)
+    assert seen[0].items.tolist() == [1, 3]
+    assert seen[0].last.tolist() == [NOW - 1, NOW]
+
+
+def test_filters_hold(release):
+    allowed = [item_id(item) for item in (1, 2, 5)]
+    answer = ask(release, 0, n=5, allow=allowed, exclude=[item_id(2)])
+    assert sorted(answer.result.items.tolist()) == [1, 5]
+
+
+def test_explain_names_all_sources(release):
+    answer = ask(release, 0, n=5, explain=True)
+    lists, _ = _lists(release, 0, TRAINED, False)
+    for place, (item, of_item) in enumerate(zip(answer.blend.items.tolist(), answer.sources, strict=True)):
+        assert all(lists[source.cg][source.rank - 1] == item for source in of_item)
+        assert (answer.blend.cg[place], answer.blend.cg_rank[place]) in [(source.cg, source.rank) for source in of_item]
+    assert ask(release, 0, n=5).sources == []
+
+
+# parts that fail
+
+
+def test_a_model_that_fails_is_replaced_by_rrf(release, monkeypatch, caplog):
+    monkeypatch.setattr(MixModel, "curves", lambda *_: 1 / 0)
+    answer = ask(release, n=5)
+    assert (answer.strategy, answer.degraded) == ("rrf", ["mixigen"])
+    assert answer.blend.items.tolist() == ask(release, n=5, cgs=TRAINED, strategy="rrf").blend.items.tolist()
+    assert "MixiGen failed" in caplog.text
+
+
+def test_a_model_whose_scores_are_not_finite_is_replaced_by_rrf(release, monkeypatch):
+    monkeypatch.setattr(MixModel, "curves", lambda self, *_: np.full((3, 6), np.nan))
+    assert ask(release, n=5).degraded == ["mixigen"]
+
+
+def test_a_failing_generator_is_named(release):
+    broken = with_cgs(release, FixedCG("a", [1, 2]), FixedCG("b", [], error=RuntimeError("no")))
+    answer = ask(broken, n=4)
+    assert answer.degraded == ["cg:b"]
+    assert answer.slots == {"a": 2, "b": 0}
+    assert len(answer.result.items) == 4
+
+
+def test_all_generators_failing_is_popular(release):
+    broken = with_cgs(release, FixedCG("b", [], error=RuntimeError("no")))
+    answer = ask(broken, n=4)
+    assert (answer.degraded, answer.fallback, len(answer.result.items)) == (["cg:b"], "popular", 4)
+
+
+def test_a_slow_generator_is_given_up_within_the_budget(release):
+    slow, after = FixedCG("slow", [1, 2], pause=0.8), FixedCG("after", [3])
+    watch = Watch(100)
+    found = with_cgs(release, FixedCG("first", [0]), slow, after)
+    started = time.monotonic()
+    answer = ask(found, n=3, cgs=["first", "slow", "after"], strategy="round_robin", watch=watch)
+    assert time.monotonic() - started < 0.4
+    assert answer.degraded == ["cg:slow"]
+    assert answer.blend.items.tolist() == [0, 3]
+    # it is still at it: the next request does not wait for it at all
+    started = time.monotonic()
+    assert ask(found, n=3, cgs=["first", "slow"], strategy="rrf", watch=watch).degraded == ["cg:slow"]
+    assert (slow.ranked, time.monotonic() - started < 0.04) == (1, True)
+    # and once it has come back it is asked again
+    time.sleep(1)
+    slow.pause = 0
+    assert ask(found, n=3, cgs=["first", "slow"], strategy="rrf", watch=watch).degraded == []
+
+
+def test_several_slow_generators_stay_within_the_budget(release):
+    cgs = [FixedCG(f"slow{row}", [row], pause=1) for row in range(3)]
+    found = with_cgs(release, *cgs, FixedCG("zquick", [7]))
+    started = time.monotonic()
+    answer = ask(found, n=2, watch=Watch(100))
+    assert time.monotonic() - started < 0.4
+    assert answer.degraded == ["cg:slow0", "cg:slow1", "cg:slow2"]
+    assert answer.blend.items.tolist() == [7]
+
+
+def test_with_a_watch_the_answer_is_the_same(release):
+    watch = Watch(10_000)
+    for user in range(N_USERS):
+        one, other = ask(release, user, n=6), ask(release, user, n=6, watch=watch)
+        assert one.blend.items.tolist() == other.blend.items.tolist()
+
+
+def test_an_error_of_ours_comes_through_the_watch(release, monkeypatch):
+    monkeypatch.setitem(mix_module.STRATEGIES, "rrf", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        ask(release, strategy="rrf", watch=Watch(1000))
+
+
+# a MixiGen and a release belong together
+
+
+def test_a_release_that_lacks_a_generator_of_the_mixigen_is_not_published(tmp_path):
+    store = tiny_store(tmp_path)
+    before = store.current()
+    draft = mixigen_draft(of=schema(("ease", "als")))
+    with pytest.raises(StoreError, match="trained on ease, als, but the release lacks als"):
+        store.publish([draft])
+    assert store.current() == before
+
+
+def test_nor_is_it_loaded(store, tmp_path):
+    damaged = mix_store(tmp_path)
+    manifest = damaged.release()
+    artifacts = {name: damaged.artifact(name, version) for name, version in manifest.artifacts.items()}
+    del artifacts["slim"]
+    with pytest.raises(StoreError, match="lacks slim"):
+        registry.build(manifest, artifacts)
+
+
+def test_the_name_mixigen_is_reserved(tmp_path):
+    store = tiny_store(tmp_path)
+    for change in ({"name": "ease2"}, {"algorithm": "ease"}):
+        with pytest.raises(StoreError, match="'mixigen' is that of the blender alone"):
+            store.publish([dataclasses.replace(mixigen_draft(), **change)])
+    with pytest.raises(StoreError, match="no CG 'mixigen' to be its default"):
+        store.publish([mixigen_draft()], default_cg="mixigen")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"arrays": {}}, "lacks the array 'split_feature'"),
+        ({"config": {"schema": {"cgs": ["ease"]}}}, "config: schema.acceptance: Field required"),
+    ],
+)
+def test_a_damaged_mixigen_is_refused(tmp_path, change, message):
+    store = tiny_store(tmp_path)
+    store.publish([dataclasses.replace(mixigen_draft(), **change)])
+    with pytest.raises(StoreError, match=message):
+        registry.load(store)
+
+
+def test_trees_over_other_columns_are_refused(tmp_path):
+    trees = random_trees(schema((*TRAINED, "als", "bpr")), np.random.default_rng(0))
+    store = mix_store(tmp_path, trees=trees)
+    with pytest.raises(StoreError, match="asks for column 19 of 18"):
+        registry.load(store)
+
+
+def test_later_fits_keep_the_mixigen(store):
+    assert "mixigen" in store.publish().artifacts
+
+
+def _query(release, user, exclude_seen):
+    history = release.history.lookup(user_id(user))
+    return make_query(release, Request(user_id(user), exclude_seen=exclude_seen), history)[0]
+
+
+def _lists(release, user, names, exclude_seen):
+    """The whole list of each generator, as /candidates gives it, and the generators."""
+    history = release.history.lookup(user_id(user))
+    answers = [generate(release, Request(user_id(user), name, 1000, exclude_seen), history) for name in names]
+    return [answer.result.own.items.tolist() for answer in answers], [release.cg(name) for name in names]
