@@ -2,17 +2,17 @@
 
 import shutil
 import tempfile
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from itertools import islice
 from pathlib import Path
 
 import polars as pl
 
-from service.generate import Answer, Request
+from service.fill import Filled
 from service.ids import Id, IdType, parse_id
 from service.registry import Release
 from training.errors import DataError
-from training.offline import answers
+from training.named_lists import check_name, results
 from training.output import write_events
 
 _USERS_PER_PART = 20_000
@@ -50,14 +50,14 @@ def write_candidates(
     Memory is bounded: parts are written as they come, and joined at the end.
     """
     for cg in cgs:
-        release.cg(cg)
+        check_name(release, cg)
     folder = Path(tempfile.mkdtemp(prefix=".candidates-", dir=_folder(out)))
     try:
         rows = 0
         for cg in cgs:
-            waiting = zip(users, answers(release, users, _maker(cg, n, exclude_seen), cg), strict=True)
+            waiting = zip(users, results(release, cg, users, n, exclude_seen, cg), strict=True)
             while part := list(islice(waiting, _USERS_PER_PART)):
-                frame = _frame(release, part)
+                frame = _frame(release, cg, part)
                 frame.write_parquet(folder / f"{rows:015d}.parquet")
                 rows += len(frame)
         write_events(pl.scan_parquet(folder / "*.parquet"), out)
@@ -74,24 +74,17 @@ def _folder(out: Path) -> Path:
     return out.parent
 
 
-def _maker(cg: str, n: int, exclude_seen: bool | None) -> Callable[[Id], Request]:
-    return lambda user: Request(user, cg, n, exclude_seen)
-
-
-def _frame(release: Release, part: Sequence[tuple[Id, Answer]]) -> pl.DataFrame:
-    rows = [
-        (user, answer.cg, release.items.ids_of(answer.result.items), answer.result.own.scores.tolist())
-        for user, answer in part
-    ]
+def _frame(release: Release, cg: str, part: Sequence[tuple[Id, Filled]]) -> pl.DataFrame:
+    rows = [(user, release.items.ids_of(found.items), found.own.scores.tolist()) for user, found in part]
     items = _DTYPES[release.items.type]
     return (
         pl.DataFrame(
             {
                 "user_id": [user for user, *_ in rows],
-                "cg": [cg for _, cg, *_ in rows],
-                "rank": [list(range(1, len(ids) + 1)) for *_, ids, _ in rows],
-                "item_id": [ids for *_, ids, _ in rows],
-                "score": [scores + [None] * (len(ids) - len(scores)) for *_, ids, scores in rows],
+                "cg": [cg] * len(rows),
+                "rank": [list(range(1, len(ids) + 1)) for _, ids, _ in rows],
+                "item_id": [ids for _, ids, _ in rows],
+                "score": [scores + [None] * (len(ids) - len(scores)) for _, ids, scores in rows],
             },
             schema={
                 "user_id": _DTYPES[release.users.type],

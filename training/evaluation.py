@@ -1,23 +1,26 @@
 """Quality of a release on a test log, over the objects that serve it."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
-from service.generate import Request
 from service.ids import Id, IdIndex, id_type_of
+from service.mix_features import Context
 from service.registry import Release
 from training import metrics
 from training.errors import DataError
 from training.events import POSITIVE_ACTIONS, REQUEST
 from training.interactions import to_numpy
-from training.offline import answers
+from training.named_lists import check_name, depends_on_context, results
 
 By = Literal["request", "user"]
+Items = NDArray[np.int32]
+Rows = NDArray[np.int64]
+CONTEXT = ("timestamp", "city_name", "store_id")
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,8 @@ class TestSet:
 
     users: list[Id]
     positives: metrics.Positives
+    contexts: list[Context]
+    """When and where each unit began."""
 
 
 def evaluate(
@@ -52,7 +57,7 @@ def evaluate(
     """
     settings = settings or Settings()
     for name in cgs:
-        release.cg(name)
+        check_name(release, name)
     test = make_test_set(release, events, settings)
     return {name: _evaluate_cg(release, name, test, settings) for name in cgs or sorted(release.cgs)}
 
@@ -62,10 +67,12 @@ def make_test_set(release: Release, events: pl.LazyFrame, settings: Settings) ->
     unit = list(REQUEST) if settings.by == "request" else ["user_id"]
     rows = (
         events.filter(pl.col("action_type").is_in(POSITIVE_ACTIONS))
-        .select(*dict.fromkeys([*unit, "user_id", "item_id"]))
-        .unique()
+        .select(*dict.fromkeys([*unit, "user_id", "item_id"]), *CONTEXT)
+        .sort("timestamp", maintain_order=True)
+        .unique(["item_id", "user_id", *unit], keep="first", maintain_order=True)
         .sort(*unit, "item_id", nulls_last=True)
         .with_columns(unit=pl.struct(unit).rle_id())
+        .with_columns(pl.col(CONTEXT).sort_by("timestamp", maintain_order=True).first().over("unit"))
         .collect()
     )
     user = _rows_of(release.users, rows["user_id"], "user")
@@ -82,7 +89,7 @@ def make_test_set(release: Release, events: pl.LazyFrame, settings: Settings) ->
     list_of_unit = np.zeros(units.max() + 1, np.int64)
     list_of_unit[units] = codes.to_numpy()
     positives = metrics.Positives(units.astype(np.int64), item[kept].astype(np.int64), list_of_unit)
-    return TestSet(users.to_list(), positives)
+    return TestSet(users.to_list(), positives, _contexts(rows.unique("unit", keep="first", maintain_order=True)))
 
 
 def exclude_seen(release: Release, settings: Settings) -> bool:
@@ -90,32 +97,48 @@ def exclude_seen(release: Release, settings: Settings) -> bool:
     return release.manifest.exclude_seen if settings.exclude_seen is None else settings.exclude_seen
 
 
-def lists(release: Release, cg: str, users: Sequence[Id], n: int, exclude_seen: bool) -> NDArray[np.int32]:
-    """Return the list of each user, filled up as it is served: (n_users, n), padded with −1."""
+def lists(release: Release, name: str, test: TestSet, n: int, exclude_seen: bool) -> tuple[Items, Rows]:
+    """Return lists filled up as they are served, (n_lists, n) padded with −1, and the list of each unit.
+
+    One list for each user, or one for each unit where the list depends on when and where it is asked for.
+    """
+    of_unit, users = test.positives.list_of_unit, test.users
+    contexts = None
+    if depends_on_context(release, name):
+        users, contexts = [users[row] for row in of_unit.tolist()], test.contexts
+        of_unit = np.arange(len(users))
     result = np.full((len(users), n), -1, np.int32)
-    requests = answers(release, users, lambda user: Request(user, cg, n, exclude_seen), f"evaluate {cg}")
-    for row, answer in enumerate(requests):
-        items = answer.result.items
-        result[row, : len(items)] = items
-    return result
+    found = results(release, name, users, n, exclude_seen, f"evaluate {name}", contexts)
+    for row, filled in enumerate(found):
+        result[row, : len(filled.items)] = filled.items
+    return result, of_unit
 
 
 def _evaluate_cg(release: Release, cg: str, test: TestSet, settings: Settings) -> dict[str, float]:
-    top = lists(release, cg, test.users, max(settings.ks), exclude_seen(release, settings))
-    rank = metrics.ranks(top, test.positives)
-    catalogue, of_unit = release.catalogue, test.positives.list_of_unit
+    top, of_unit = lists(release, cg, test, max(settings.ks), exclude_seen(release, settings))
+    positives = replace(test.positives, list_of_unit=of_unit)
+    rank = metrics.ranks(top, positives)
+    catalogue = release.catalogue
     result: dict[str, float] = {}
     for k in settings.ks:
         diversity = metrics.category_diversity(top, catalogue.categories, k)
         values = {
-            "recall": metrics.recall(rank, test.positives, k),
-            "ndcg": metrics.ndcg(rank, test.positives, k),
+            "recall": metrics.recall(rank, positives, k),
+            "ndcg": metrics.ndcg(rank, positives, k),
             "novelty": metrics.novelty(top, catalogue.users_share, k)[of_unit],
             "category_diversity": diversity[of_unit],
         }
         result |= {f"{name}@{k}": float(value.mean()) for name, value in values.items()}
     result[f"{settings.by}s"] = test.positives.n_units
     return {**result, "requests": test.positives.n_units}
+
+
+def _contexts(units: pl.DataFrame) -> list[Context]:
+    """Read the context of every unit, a row each."""
+    return [
+        Context(timestamp, city_name, None if store_id is None else str(store_id))
+        for timestamp, city_name, store_id in units.select(CONTEXT).iter_rows()
+    ]
 
 
 def _rows_of(index: IdIndex, ids: pl.Series, what: str) -> NDArray[np.int64]:

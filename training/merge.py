@@ -56,40 +56,54 @@ def _lengths(items):  # type: ignore[no-untyped-def]
     return lengths
 
 
+@numba.njit(cache=True)
+def _merge_one(items, curves, n_items, picks):  # type: ignore[no-untyped-def]
+    lengths = _lengths(items)
+    merged = _begin(len(picks), len(lengths), n_items)
+    merge_by_curves(merged, curves, items[:-1], lengths, np.ones(len(lengths), np.bool_))
+    _finish(merged, merged.given.sum(), items, picks)
+
+
+@numba.njit(cache=True)
+def _share_one(items, shares, n_items, picks):  # type: ignore[no-untyped-def]
+    lengths = _lengths(items)
+    merged = _begin(len(picks), len(lengths), n_items)
+    merge_by_shares(merged, shares, items[:-1], lengths, np.ones(len(lengths), np.bool_))
+    _finish(merged, merged.given.sum(), items, picks)
+
+
+@numba.njit(cache=True)
+def _fuse_one(items, constant, n_items, picks):  # type: ignore[no-untyped-def]
+    n = len(picks)
+    lengths = np.minimum(_lengths(items), n).astype(np.int32)
+    merged = _begin(n * len(lengths), len(lengths), n_items)
+    size = fuse(merged, items[:-1], lengths, np.full(n_items, -1, np.int32), constant)
+    order = np.argsort(-merged.score[:size], kind="mergesort")[:n]
+    best = _begin(n, len(lengths), n_items)
+    for place in range(len(order)):
+        best.cg[place] = merged.cg[order[place]]
+        best.position[place] = merged.position[order[place]]
+        best.taken[merged.item[order[place]]] = True
+    _finish(best, len(order), items, picks)
+
+
 @numba.njit(parallel=True, cache=True)
 def _merge(items, list_of, curves, n_items, picks):  # type: ignore[no-untyped-def]
     for request in numba.prange(len(list_of)):
         own = np.ascontiguousarray(items[:, list_of[request]])
-        lengths = _lengths(own)
-        merged = _begin(picks.shape[1], len(own) - 1, n_items)
-        merge_by_curves(merged, curves[np.int64(request)], own[:-1], lengths, np.ones(len(lengths), np.bool_))
-        _finish(merged, merged.given.sum(), own, picks[request])
+        _merge_one(own, curves[np.int64(request)], n_items, picks[request])
 
 
 @numba.njit(parallel=True, cache=True)
 def _share(items, list_of, shares, n_items, picks):  # type: ignore[no-untyped-def]
     for request in numba.prange(len(list_of)):
-        own = np.ascontiguousarray(items[:, list_of[request]])
-        lengths = _lengths(own)
-        merged = _begin(picks.shape[1], len(own) - 1, n_items)
-        merge_by_shares(merged, shares, own[:-1], lengths, np.ones(len(lengths), np.bool_))
-        _finish(merged, merged.given.sum(), own, picks[request])
+        _share_one(np.ascontiguousarray(items[:, list_of[request]]), shares, n_items, picks[request])
 
 
 @numba.njit(parallel=True, cache=True)
 def _fuse(items, list_of, constant, n_items, picks):  # type: ignore[no-untyped-def]
-    n = picks.shape[1]
     for request in numba.prange(len(list_of)):
-        own = np.ascontiguousarray(items[:, list_of[request]])
-        lengths = np.minimum(_lengths(own), np.int32(n))
-        merged = _begin(n * len(lengths), len(lengths), n_items)
-        size = fuse(merged, own[:-1], lengths, np.full(n_items, -1, np.int32), constant)
-        order = np.argsort(-merged.score[:size], kind="mergesort")[:n]
-        best = _begin(n, len(lengths), n_items)
-        for place in range(len(order)):
-            best.cg[place], best.position[place] = merged.cg[order[place]], merged.position[order[place]]
-            best.taken[merged.item[order[place]]] = True
-        _finish(best, len(order), own, picks[request])
+        _fuse_one(np.ascontiguousarray(items[:, list_of[request]]), constant, n_items, picks[request])
 
 
 @numba.njit(parallel=True, cache=True)

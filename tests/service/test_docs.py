@@ -30,18 +30,24 @@ def test_all_routes_and_parameters_are_described(client: Client) -> None:
         "/candidates/{user_id}",
         "/candidates",
         "/candidates:batch",
+        "/mix/{user_id}",
+        "/mix",
         "/similar/{item_id}",
         "/cgs",
         "/releases",
         "/health/live",
         "/health/ready",
     }
-    described = api["paths"]["/candidates/{user_id}"]["get"]["parameters"]
-    assert [parameter["name"] for parameter in described] == ["user_id", *parameters.CANDIDATES]
-    assert all(parameter["description"] for parameter in described)
-    request = api["components"]["schemas"]["CandidatesRequest"]
-    assert set(request["properties"]) == {"user_id", *parameters.CANDIDATES}
-    assert request["required"] == ["user_id"]
+    for path, schema, table in (
+        ("/candidates/{user_id}", "CandidatesRequest", parameters.CANDIDATES),
+        ("/mix/{user_id}", "MixRequest", parameters.MIX),
+    ):
+        described = api["paths"][path]["get"]["parameters"]
+        assert [parameter["name"] for parameter in described] == ["user_id", *table]
+        assert all(parameter["description"] for parameter in described)
+        request = api["components"]["schemas"][schema]
+        assert set(request["properties"]) == {"user_id", *table}
+        assert request["required"] == ["user_id"]
 
 
 def test_errors_are_described_as_problems(client: Client) -> None:

@@ -186,7 +186,7 @@ def test_unknown_paths_and_methods(client: Client) -> None:
         "/candidates",
         "/candidates/",
         "/candidates/1/2",
-        "/mix/1",
+        "/mix/",
         "/ui/../app.py",
         "/ui/%2e%2e",
     ):

@@ -7,6 +7,7 @@ from service import registry
 from service.store import Store
 from training.batch import read_users, write_candidates
 from training.cli.options import add_seen, add_store, check_writable, names, positive
+from training.named_lists import MIXES
 
 NAME = "candidates"
 HELP = "write the candidates of many users to a parquet file"
@@ -22,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="FILE",
         help="one id per line, or parquet/CSV with user_id",
     )
-    parser.add_argument("--cgs", type=names, default=[], metavar="a,b", help="default: the release's default")
+    parser.add_argument(
+        "--cgs", type=names, default=[], metavar="a,b", help=f"default: the release's default; also {', '.join(MIXES)}"
+    )
     parser.add_argument("--n", type=positive, required=True, metavar="N", help="candidates for each user and CG")
     parser.add_argument("--out", type=Path, required=True, metavar="X.parquet", help="file to write")
     parser.add_argument("--release", metavar="R", help="default: the served one")

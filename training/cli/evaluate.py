@@ -11,6 +11,7 @@ from training.cli.options import add_seen, add_store, names, positive
 from training.errors import DataError
 from training.evaluation import Settings, evaluate
 from training.events import read_events
+from training.named_lists import MIXES
 from training.tables import markdown
 
 NAME = "evaluate"
@@ -22,7 +23,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     add_store(parser)
     parser.add_argument("--events", type=Path, required=True, metavar="TEST", help="canonical event log")
     parser.add_argument("--release", metavar="R", help="default: the served one")
-    parser.add_argument("--cgs", type=names, default=[], metavar="a,b", help="default: all of the release")
+    parser.add_argument(
+        "--cgs", type=names, default=[], metavar="a,b", help=f"default: all of the release; also {', '.join(MIXES)}"
+    )
     parser.add_argument("--k", type=positive, action="append", metavar="K", help="cut-off (default: 10 and 50)")
     parser.add_argument("--by", choices=("request", "user"), default="request", help="default: request")
     add_seen(parser, "the release's setting")
