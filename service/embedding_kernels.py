@@ -80,12 +80,15 @@ def rank_found(
     0 says nothing, as in `kernels.top_k`.
     """
     items, scores = np.empty(len(found), np.int32), np.empty(len(found), np.float32)
-    size = 0
-    for label in found:
+    eligible = 0
+    for label in found:  # no branch on a score here, so that the next vectors are fetched meanwhile
         item = int(label)
-        if (len(allowed) and not allowed[item]) or holds(excluded, item):
-            continue
-        score = np.float32(_dot(vectors[item], query) + biases[item])
+        if (len(allowed) == 0 or allowed[item]) and not holds(excluded, item):
+            items[eligible], scores[eligible] = item, _dot(vectors[item], query) + biases[item]
+            eligible += 1
+    size = 0
+    for position in range(eligible):
+        item, score = int(items[position]), scores[position]
         if score == 0.0 or not _ranks_after(score, item, after[0], after[1]):
             continue
         place = size

@@ -13,6 +13,8 @@ MAX_DEPTH_SHARE = 1 / 50
 MIN_ALLOWED_SHARE = 1 / 8
 """Looking only at what is allowed is faster than a search that throws the rest away."""
 
+_FIRST = 128
+
 
 class ANN:
     """As `DotProductKNN`, but for what the graph misses; the scores are the exact ones."""
@@ -73,7 +75,7 @@ class GraphRanking:
     def top(self, k: int) -> Candidates:
         """Return the best k, searching as deep as it takes."""
         while len(self._found) < k and self._rest is None:
-            self._depth = max(self._graph.ef, k, 2 * self._depth)
+            self._depth = self._next_depth(k)
             if self._depth > self._max_depth or not self._search():
                 self._rest = self._embedding.scores(self._vector, self._filters)
         if len(self._found) < k and self._rest is not None:
@@ -81,6 +83,12 @@ class GraphRanking:
         found = self._found[:k]
         self._given = max(self._given, len(found))
         return Candidates(self._embedding.items.release_items(found.items), found.scores)
+
+    def _next_depth(self, k: int) -> int:
+        """At first more than is wanted, yet not all of a long search list: rescoring costs too."""
+        if not self._depth:
+            return max(k, min(self._graph.ef, max(2 * k, _FIRST)))
+        return max(k, self._graph.ef, 2 * self._depth)
 
     def _search(self) -> bool:
         """Replace what was not handed out by what a deeper search finds; False if the graph gives up."""

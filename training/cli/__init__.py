@@ -4,6 +4,7 @@ from argparse import ArgumentParser, Namespace
 from typing import Protocol
 
 from training.cli import (
+    benchmark,
     candidates,
     evaluate,
     fit,
@@ -43,4 +44,5 @@ COMMANDS: tuple[Command, ...] = (
     inspect,
     prune,
     pipeline,
+    benchmark,
 )

@@ -19,7 +19,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for NAME.md and NAME.json")
     parser.add_argument("--path", type=Path, metavar="P", help="the raw data, instead of fetching it")
     parser.add_argument("--peers", action="store_true", help="only the ratios to other libraries (extra: peers)")
-    parser.add_argument("--quick", action="store_true", help="one round instead of three")
+    parser.add_argument(
+        "--quick", action="store_true", help="with --peers: one round instead of three, fewer iterations"
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -28,7 +30,8 @@ def run(args: argparse.Namespace) -> None:
     with tempfile.TemporaryDirectory(prefix="candgen-") as folder:
         log = Log.prepare(args.dataset, {"path": args.path}, plan.split_by, Path(folder))
         if args.peers:
-            tables = {"Speed against other libraries": peers.compare(plan, log, rounds=1 if args.quick else 3)}
+            ratios = peers.compare(plan, log, rounds=1 if args.quick else 3, quick=args.quick)
+            tables = {"Speed against other libraries, two threads each": ratios}
             name = f"{args.dataset}-peers"
         else:
             quality, fits = benchmark.run(plan, log, Store(Path(folder) / "store"))

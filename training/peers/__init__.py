@@ -1,0 +1,50 @@
+"""Speed against other libraries: same data, same run, two threads each, as ratios.
+
+Needs the extra `peers`; a library that is not installed becomes a row that says so.
+"""
+
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+
+from training.peers import als, ann, bpr, ease, slim
+from training.peers.bench import Bench
+from training.peers.contest import Contest, hold
+from training.pipeline import Log, Plan, Table, say
+
+COMPARISONS: Mapping[str, Callable[[Bench], Iterable[Contest]]] = {
+    "slim": slim.contests,
+    "als": als.contests,
+    "bpr": bpr.contests,
+    "ease": ease.contests,
+    "ann": ann.contests,
+}
+ENOUGH_SECONDS = 20.0
+"""Small work is repeated for so long, since single short runs say little."""
+BLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
+"""Environment variables that make OpenBLAS take other kernels or blocks than it would choose."""
+
+
+def compare(plan: Plan, log: Log, rounds: int, quick: bool = False) -> Table:
+    """Return one row for each comparison: seconds and recall of both sides, and peer / ours.
+
+    Seconds are medians over the rounds (more than asked for where the work is small), in which the sides take
+    turns. `quick`: fewer iterations and dimensions, for trying the command out.
+    """
+    hint_at_environment()
+    with tempfile.TemporaryDirectory(prefix="candgen-peers-") as folder:
+        bench = Bench(plan, log, Path(folder), quick)
+        table: Table = {}
+        for name, contests in COMPARISONS.items():
+            say(f"comparing {name}")
+            for contest in contests(bench):
+                table |= hold(contest, rounds, 0.0 if quick else ENOUGH_SECONDS)
+    return table
+
+
+def hint_at_environment() -> None:
+    """Say so if the environment is known to slow BLAS down."""
+    for name in BLAS_SETTINGS:
+        if name in os.environ:
+            say(f"hint: {name}={os.environ[name]} is set and may slow BLAS down; unset it to measure")
