@@ -79,6 +79,7 @@ def _curves(
     split_border: Floats,
     leaf_values: Doubles,
     static: Ints,
+    asks_length: NDArray[np.bool_],
     steps: Ints,
     step_of_tree: Ints,
     curves: Doubles,
@@ -93,7 +94,8 @@ def _curves(
         of_request = _bits(request, 0, split_feature, split_border, tree)
         for row in range(len(cgs)):
             index = of_request | static[tree, cgs[row]]
-            index |= _bits(lengths[row : row + 1], length_column, split_feature, split_border, tree)
+            if asks_length[tree]:
+                index |= _bits(lengths[row : row + 1], length_column, split_feature, split_border, tree)
             before = 0.0
             for step in range(step_of_tree[tree], step_of_tree[tree + 1]):
                 value = leaf_values[tree, index | steps[step, 1]]
@@ -118,6 +120,7 @@ class MixModel:
         self._row = {name: row for row, name in enumerate(schema.cgs)}
         first = len(REQUEST_FEATURES)
         self._static = _static_bits(cg_rows(schema), first, trees.split_feature, trees.split_border)
+        self._asks_length = (trees.split_feature == len(feature_names(schema)) - 2).any(axis=1)
         self._steps, self._step_of_tree = _position_steps(trees, len(feature_names(schema)) - 1, schema.max_position)
 
     @classmethod
@@ -138,7 +141,8 @@ class MixModel:
         rows = np.array([self._row[name] for name in cgs], np.int32)
         curves = np.zeros((len(rows), self.schema.max_position))
         feature, border, leaves, (scale, bias) = self.trees
-        _curves(request, lengths, rows, feature, border, leaves, self._static, self._steps, self._step_of_tree, curves)
+        of_model = (feature, border, leaves, self._static, self._asks_length, self._steps, self._step_of_tree)
+        _curves(request, lengths, rows, *of_model, curves)
         curves *= scale
         curves += bias
         return curves

@@ -4,6 +4,7 @@ The measurement goes through the generators that serve, with stored user vectors
 recall@100 is the share of the exact best hundred that the graph finds.
 """
 
+import os
 import tempfile
 import time
 from pathlib import Path
@@ -26,6 +27,8 @@ Kind = Literal["hnsw", "exact"]
 K = 100
 MIN_RECALL = 0.98
 MAX_QUERIES = 200
+PILOT_MARGIN = 1.5
+"""How much faster than the scan of all items a search of the pilot must be: a larger graph is slower."""
 PILOT_ITEMS = 5_000
 """A graph over so few items is quick to build, and is faster and finds more than one over all of them."""
 
@@ -72,28 +75,30 @@ class Measured(NamedTuple):
         return self.recall >= MIN_RECALL and self.ann_seconds < self.exact_seconds
 
 
-def choose_index(embeddings: Embeddings, config: IndexConfig, *, threads: int = 1) -> IndexChoice:
+def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
     """Build a graph if it may be of use, measure it against the exact scan, and choose.
 
     A pilot over a sample of the items chooses the space, and with index=auto is the end of it if the
-    scan of all items is faster than a good search of the sample. On one thread the graph depends on
-    its input and `config.seed` alone; on more it is built faster and differs from run to run.
+    scan of all items is not much slower than a good search of the sample. The graph that serves is
+    built on one thread: it then depends on its input and `config.seed` alone.
     """
     queries = _queries(embeddings, config.seed)
     if config.index == "exact" or not len(embeddings.items) or not len(queries):
         return IndexChoice("exact", {}, {"kind": "exact"})
     auto, scan = config.index == "auto", _exact(embeddings)
     items = _pilot(embeddings, config.seed)
+    threads = 1 if items is embeddings else os.cpu_count() or 1
     graphs = [_build(items, config, space, threads) for space in get_args(hnsw.Space)]
     recalls = [measure(scan, items, graph, queries).recall for graph in graphs]
     graph = graphs[int(np.argmax(recalls))]
     measured = _tune(scan, items, graph, queries, stop_when_slower=auto)
-    if items is not embeddings and (measured.good or not auto):
+    promising = measured.good and PILOT_MARGIN * measured.ann_seconds < measured.exact_seconds
+    if items is not embeddings and (promising or not auto):
         items = embeddings
         larger = config.model_copy(update={"ef": graph.ef})
-        graph = _build(items, larger, graph.settings.space, threads)
+        graph = _build(items, larger, graph.settings.space, threads=1)
         measured = _tune(scan, items, graph, queries, stop_when_slower=auto)
-    kind: Kind = "hnsw" if measured.good or not auto else "exact"
+    kind: Kind = "hnsw" if (measured.good and items is embeddings) or not auto else "exact"
     files = _files(graph) if kind == "hnsw" else {}
     return IndexChoice(kind, files, _metrics(kind, items, graph, measured))
 

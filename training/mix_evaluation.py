@@ -120,7 +120,9 @@ def resamples(user: NDArray[np.int32], seed: int = 0, count: int = RESAMPLES) ->
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=count).astype(np.float64)
 
 
-def compare(part: Part, strategies: Mapping[str, Ints], measure: str, best: Sequence[str]) -> dict[str, dict[str, float]]:
+def compare(
+    part: Part, strategies: Mapping[str, Ints], measure: str, best: Sequence[str]
+) -> dict[str, dict[str, float]]:
     """Return for each strategy its mean and interval, and how far MixiGen's (the last one's) is above it.
 
     strategies: name → places, all (n_requests, n); best: names that the last one must not be below.

@@ -143,7 +143,9 @@ def see(release: Release, requests: Requests, schema: MixSchema, exclude_seen: b
     return Seen(features, np.array([lengths[user] for user in requests.user.tolist()], np.float32))
 
 
-def train(seen: Seen, lists: Lists, list_of: Rows, hits: Marks, schema: MixSchema, config: Config, n_items: int) -> Blend:
+def train(
+    seen: Seen, lists: Lists, list_of: Rows, hits: Marks, schema: MixSchema, config: Config, n_items: int
+) -> Blend:
     """Train on requests in the order of time.
 
     hits: (n_requests, ≥ n_cgs, ≥ positions), whether the item at a place counts; list_of: the list of each

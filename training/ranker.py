@@ -92,7 +92,9 @@ def train(requests: Requests, lists: Lists, facts: Facts, config: Config) -> "Ca
     X = _features(facts, requests, request, item)
     later = request > cut
     if not later.any() or later.all():
-        raise ValueError(f"{len(requests)} request(s) to train the ranker on; wanted at least two in time; use more events")
+        raise ValueError(
+            f"{len(requests)} request(s) to train the ranker on; wanted at least two in time; use more events"
+        )
     model = make_model(config.loss, config.iterations, config)
     model.fit(
         pool(X[~later], label[~later], request[~later]),
@@ -166,9 +168,7 @@ def _training_rows(
     return request[mixed[request]], item[mixed[request]], label[mixed[request]]
 
 
-def _candidates(
-    requests: Requests, lists: Lists, keep: int, rng: np.random.Generator
-) -> Iterator[tuple[Rows, Rows]]:
+def _candidates(requests: Requests, lists: Lists, keep: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
     pools, list_of = Pools.of(lists), lists.row_of(requests.user)
     for first in range(0, len(requests), REQUESTS_TOGETHER):
         request, item = pools.expand(list_of[first : first + REQUESTS_TOGETHER])

@@ -43,15 +43,17 @@ class Lists:
     def __len__(self) -> int:
         return len(self.cgs)
 
-    def pull(self, row: int, k: int = BATCH, expected: int = 0) -> None:
-        """Fetch the next k items of a generator; `expected`: how many will be wanted in all."""
+    def pull(self, row: int, expected: int = BATCH) -> None:
+        """Fetch the next batch of a generator, or at first as many batches as will be wanted in all."""
+        left = self.items.shape[1] - int(self.lengths[row])
+        k = BATCH if self.lengths[row] else min(-(-max(expected, 1) // BATCH) * BATCH, left)
         with self._lock:
             self._check()
             self._running = row, time.monotonic()
         try:
             cursor = self._cursors[row]
             if cursor is None:
-                cursor = self._cursors[row] = Cursor(self.cgs[row].rank(self.query), max(k, expected))
+                cursor = self._cursors[row] = Cursor(self.cgs[row].rank(self.query), k)
             piece = cursor.next(k)
         except Exception:
             log.exception("generator %s failed; the mix goes on without it", self.cgs[row].name)

@@ -127,8 +127,8 @@ def _by_shares(lists: Lists, recipe: Recipe, shares: Doubles) -> Blend:
 def _rrf(lists: Lists, recipe: Recipe) -> Blend:
     """Reciprocal rank fusion (Cormack et al. 2009) of the first n of every list."""
     for row in range(len(lists)):
-        if not lists.ended[row] and lists.lengths[row] < recipe.n:
-            lists.pull(row, recipe.n - int(lists.lengths[row]))
+        while not lists.ended[row] and lists.lengths[row] < recipe.n:
+            lists.pull(row, recipe.n)
     merged = new_merge(len(lists) * recipe.n, len(lists), 0)
     place = np.full(recipe.n_items, -1, np.int32)
     depths = np.minimum(lists.lengths, recipe.n)

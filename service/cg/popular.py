@@ -99,7 +99,11 @@ class PersonalTop:
 
 def _eligible(items: Ints, filters: Filters) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
     """Return which of the ascending items pass."""
-    passed = ~np.isin(items, filters.excluded, assume_unique=True)
+    excluded = filters.excluded
+    passed = np.ones(len(items), np.bool_)
+    if len(excluded):
+        place = np.minimum(excluded.searchsorted(items), len(excluded) - 1)
+        passed = excluded[place] != items
     if len(filters.allowed):
         passed &= filters.allowed[items]
     return passed

@@ -117,6 +117,24 @@ def test_mix_is_the_k_way_merge_of_the_lists_by_the_models_scores(release, user,
     assert [(item, cg, rank - 1) for item, cg, rank in found] == wanted
 
 
+@pytest.mark.parametrize("user", range(N_USERS))
+def test_where_no_score_rises_mix_is_score_everything_and_sort(tmp_path_factory, user):
+    of = schema(max_position=6)
+    trees = random_trees(of, np.random.default_rng(user), monotone=True)
+    release = registry.load(mix_store(tmp_path_factory.mktemp("monotone"), trees=trees, of=of))
+    model, query = release.mixigen.model, _query(release, user, False)
+    lists, cgs = _lists(release, user, TRAINED, False)
+    vector = request_features(query.history, Context(NOW), of)
+    scores = np.round(model.predict(rows(vector, of, list_lengths(cgs, query))).reshape(len(TRAINED), -1), 9)
+    assert (np.diff(scores) <= 0).all()
+    assert (np.diff(release.mixigen.curves(cgs, query, query.history, Context(NOW))) <= 0).all()  # not even by 1e-17
+    found = ask(release, user, n=6).blend
+    wanted = naive.merge_monotone(scores, lists, 6)
+    assert [(cg, rank - 1) for cg, rank in zip(found.cg, found.cg_rank, strict=True)] == [
+        (cg, position) for _, cg, position in wanted
+    ]
+
+
 def test_a_subset_is_scored_as_itself(release):
     answer = ask(release, 1, n=6, cgs=["personal_top", "slim"])
     lists, cgs = _lists(release, 1, ["personal_top", "slim"], False)

@@ -29,21 +29,22 @@ def contests(bench: Bench) -> Iterator[Contest]:
     graph = hnsw.build(model.items, model.item_biases, settings, seed=0, threads=THREADS)
     ours, peer = ANN("ann", _embedding(model), graph), _raw(graph, model.items.shape[1])
     ours.warm_up()
+    depth = min(K, len(model.items))
     known = np.flatnonzero(model.users.any(axis=1))
     users = np.resize(known, QUICK_USERS if bench.quick else USERS).tolist()
 
     def note(outcomes: Outcomes) -> str:
         micro = [1e6 * outcomes[name].seconds / len(users) for name in ("ours", "hnswlib")]
         times = f"µs per query ours {micro[0]:.0f}, peer {micro[1]:.0f}"
-        return f"{times}; {len(model.items):,} × {model.items.shape[1]}, k {K}, ef {index.ef}, one thread"
+        return f"{times}; {len(model.items):,} × {model.items.shape[1]}, k {depth}, ef {index.ef}, one thread"
 
     def ask_ours(_: object) -> None:
         for user in users:
-            ours.rank(Query(user)).top(K)
+            ours.rank(Query(user)).top(depth)
 
     def ask_peer(_: object) -> None:
         for user in users:
-            peer.knn_query(model.users[user], k=K, num_threads=1)
+            peer.knn_query(model.users[user], k=depth, num_threads=1)
 
     sides = {"ours": Side(ask_ours), "hnswlib": Side(ask_peer)}
     yield Contest(sides, [Row("ANN / hnswlib", "ours", "hnswlib", note)])

@@ -140,7 +140,7 @@ def test_a_failing_generator_is_dropped_and_named(strategy, caplog):
 
 def test_what_a_generator_gave_before_it_failed_stays(caplog):
     del caplog
-    cgs = [FixedCG("late", range(40), fail_after=33), FixedCG("good", range(20, 60))]
+    cgs = [FixedCG("late", range(40), fail_after=45), FixedCG("good", range(20, 60))]
     found = STRATEGIES["round_robin"](Lists(cgs, Query(), 50), Recipe(50, N_ITEMS))
     assert found.dropped == ["late"]
     assert np.bincount(found.cg).tolist() == [20, 30]
