@@ -17,7 +17,6 @@ import numpy as np
 
 from service import registry
 from service.generate import Request, generate, make_query
-from service.ids import Id
 from service.mix import MixRequest, default_cgs, mix
 from service.mix_features import Context
 from service.mix_kernels import warm_up

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from service.cg.base import CandidateGenerator, Candidates, KnowsUsers, Query
-from service.cg.lists import Lists
-from service.cg.mixigen import STRATEGIES, Blend, Recipe, Source, sources
+from service.cg.lists import Lists, Source
+from service.cg.mixigen import STRATEGIES, Blend, Recipe
 from service.errors import InvalidRequestError
 from service.fill import Filled, fill_up
 from service.generate import Request, make_query
@@ -116,7 +116,7 @@ class _Run:
 
     def __call__(self, lists: Lists) -> tuple[Blend, list[list[Source]]]:
         blend = STRATEGIES[self.strategy](lists, self.recipe)
-        return blend, sources(blend, lists) if self.explain else []
+        return blend, lists.sources(blend.items) if self.explain else []
 
 
 def _strategy(release: Release, request: MixRequest, names: Sequence[str]) -> str:

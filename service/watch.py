@@ -3,7 +3,7 @@
 Numeric code cannot be interrupted, so a mix runs in a helper thread while its caller waits with a limit. A
 generator may take half of the time that is left when it is asked: so one slow generator leaves half of it
 for the others, and all of them together stay within it. One that has not come back yet is not asked again,
-so there are never more stuck threads than generators.
+so a generator that hangs costs one thread, not one for every request.
 """
 
 import threading

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
@@ -59,7 +60,8 @@ def _ease(interactions: Interactions, config: ease.Config) -> Fitted:
 
 
 def _slim(interactions: Interactions, config: slim.Config) -> Fitted:
-    return Fitted(weight_arrays(slim.fit(matrix(interactions, config.weighting), config)))
+    W = slim.fit(sp.csr_matrix(matrix(interactions, config.weighting)), config)
+    return Fitted(weight_arrays(sp.csr_array(W)))
 
 
 def _als(interactions: Interactions, config: ServedAls) -> Fitted:

@@ -62,7 +62,7 @@ class Config(BaseModel):
     """Deepest position trained on, beyond which its score holds; none means N + 10."""
     monotone: bool = True
     """Scores may not rise with the position, so that the merge is exact."""
-    loss: str = "QuerySoftMax"
+    loss: str = "QueryRMSE"
     """catboost's name of the loss; grouped by request."""
     iterations: int = Field(300, ge=1, le=10_000)
     """Most trees; early stopping usually takes fewer."""

@@ -53,9 +53,9 @@ def results(
             n=n,
             exclude_seen=exclude_seen,
             strategy=MIXES[name],
-            city_name=context and context.city_name,
-            store_id=context and context.store_id,
-            timestamp=context and context.timestamp,
+            city_name=context.city_name if context else None,
+            store_id=context.store_id if context else None,
+            timestamp=context.timestamp if context else None,
         )
         return mix(release, request, release.history.lookup(user)).result
 

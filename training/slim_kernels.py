@@ -1,8 +1,8 @@
-"""Numba kernels of SLIM's coordinate descent: one item's column of W by growing working sets.
+"""Numba kernels of SLIM's coordinate descent: LANES neighbouring columns of W at a time.
 
-In Gram terms the column of item i minimises ½wᵀ(G + l2·I)w − (G_i − l1)ᵀw over w ≥ 0, w_i = 0. Only the few
-items in the working set are descended on, with their own small Gram matrix; the correlations of all others
-with the residual then tell which of them must join, until none has to. All kernels are serial and nogil.
+Column j of W minimises ½‖a_j − X w‖² + l1·Σw + ½·l2·‖w‖² over w ≥ 0, w_j = 0. The residuals of all columns of
+a block lie side by side, so that one pass over the users of an item serves them all. All kernels are serial
+and nogil.
 """
 
 from typing import NamedTuple
@@ -11,9 +11,23 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from training.slim_gram import add_row, gather_row
+from training.slim_lanes import LANES, aligned_rows, products, subtract
 
-FIRST_WORKING_SET = 128
+QUICK_SWEEPS = 10
+"""Sweeps over the items that still move, before all candidates are looked at again."""
+IGNORED = 0.01
+"""(Step / tolerance)² up to which a step is not worth writing to the residuals."""
+
+
+class Columns(NamedTuple):
+    """X (n_users × n_items) by item: a CSC matrix that numba can read."""
+
+    starts: NDArray[np.int64]
+    users: NDArray[np.int32]
+    values: NDArray[np.float32]
+    norms: NDArray[np.float32]
+    """(n_items,); squared norm of every column."""
+    n_users: int
 
 
 class Penalty(NamedTuple):
@@ -22,179 +36,151 @@ class Penalty(NamedTuple):
     l1: float
     l2: float
     tolerance: float
-    """Largest change of a weight that counts as none, relative to the column's largest weight."""
+    """Step that counts as none: |step|·√(‖a_k‖² + l2), as a share of the column's norm."""
     max_sweeps: int
     skip: bool
-    """Leave out the pairs and items whose weights are known to be 0; false only to prove that."""
-    binary: bool
-    """All values of X are 1."""
+    """Leave out the items whose weights are known to be 0; false only to prove that."""
 
 
-class Space(NamedTuple):
-    """Working arrays of one block: r (n_users,), the others (n_items,)."""
+class Block(NamedTuple):
+    """State of LANES columns of W; rows of LANES floats from `aligned_rows`."""
 
+    first: int
     r: NDArray[np.float32]
-    c: NDArray[np.float32]
-    position: NDArray[np.int32]
-    candidates: NDArray[np.int32]
-    chosen: NDArray[np.int32]
-    members: NDArray[np.int32]
+    """(n_users, LANES); a_j − X w_j."""
     w: NDArray[np.float32]
-    h: NDArray[np.float32]
-    q: NDArray[np.float32]
+    """(n_items, LANES)."""
+    scale: NDArray[np.float32]
+    """(LANES,); 1 / (tolerance · norm)² of each column, 0 for an empty one."""
+    worst: NDArray[np.float32]
+    """(LANES,); the largest (step / tolerance)² of the last sweep."""
+    step: NDArray[np.float32]
+    """(LANES,); scratch."""
 
 
 @numba.njit(nogil=True, cache=True)
-def hopeless(gram, target, penalty):  # type: ignore[no-untyped-def]
-    """On binary X the co-occurrence with any item is at most the item's own count: ≤ l1 means w = 0."""
-    return penalty.skip and penalty.binary and gram.diagonal[target] <= penalty.l1
+def begin(columns, first, last, penalty):  # type: ignore[no-untyped-def]
+    """Block of the columns first … last − 1 at w = 0."""
+    small = aligned_rows(3)
+    r, w, scale = aligned_rows(columns.n_users), aligned_rows(columns.norms.size), small[0]
+    for j in range(first, last):
+        for e in range(columns.starts[j], columns.starts[j + 1]):
+            r[columns.users[e], j - first] = columns.values[e]
+        if columns.norms[j] > 0:
+            scale[j - first] = 1 / (penalty.tolerance**2 * columns.norms[j])
+    return Block(first, r, w, scale, small[1], small[2])
 
 
 @numba.njit(nogil=True, cache=True)
-def possible(c, k, target, penalty):  # type: ignore[no-untyped-def]
-    """Whether item k may get a weight: c = G_i here, and as G w ≥ 0 only lowers it, c_k ≤ l1 means w_k = 0."""
-    return k != target and (c[k] > penalty.l1 or not penalty.skip)
+def candidates_of(columns, block, penalty):  # type: ignore[no-untyped-def]
+    """Items that may get a weight in some column of a block at w = 0.
 
-
-@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def descend(sub, h, w, q, m, limit, penalty):  # type: ignore[no-untyped-def]
-    """Cycle through the working set until no weight moves; returns the sweeps taken, `limit` if it still moves.
-
-    sub: (≥ m, ≥ m) Gram matrix of the set; h = G_i − G w − l1 there, kept up to date; q = diagonal + l2.
+    There a_kᵀr = G_kj, and as X w ≥ 0 only lowers it, G_kj ≤ l1 means w_k = 0.
     """
-    l2, tolerance = np.float32(penalty.l2), np.float32(0.5 * penalty.tolerance)
-    for sweep in range(limit):
-        change = largest = np.float32(0)
-        for a in range(m):
-            new = max(np.float32(0), w[a] + (h[a] - l2 * w[a]) / q[a])
-            step = new - w[a]
-            if step != 0:
-                w[a] = new
-                row = sub[a]
-                for b in range(m):
-                    h[b] -= step * row[b]
-                change = max(change, abs(step))
-            largest = max(largest, new)
-        if change <= tolerance * largest:
-            return sweep + 1
-    return limit
-
-
-@numba.njit(nogil=True, cache=True)
-def residual(r, columns, target, members, w, m):  # type: ignore[no-untyped-def]
-    """r = a_i − X w over all users."""
-    r[:] = 0
-    for e in range(columns.starts[target], columns.starts[target + 1]):
-        r[columns.users[e]] = columns.values[e]
-    for a in range(m):
-        if w[a] != 0:
-            users = columns.users[columns.starts[members[a]] : columns.starts[members[a] + 1]]
-            values = columns.values[columns.starts[members[a]] : columns.starts[members[a] + 1]]
-            for e in range(users.size):
-                r[users[e]] -= w[a] * values[e]
-
-
-@numba.njit(nogil=True, cache=True, fastmath={"contract", "reassoc"})
-def correlations(c, columns, r, items):  # type: ignore[no-untyped-def]
-    """c_k = a_kᵀ r for the items given: G_i − G w, without reading a row of G for every weight."""
-    for k in items:
-        # slices, because numba then drops its checks of every index: three times as fast
-        users = columns.users[columns.starts[k] : columns.starts[k + 1]]
-        values = columns.values[columns.starts[k] : columns.starts[k + 1]]
-        total = np.float32(0)
-        for e in range(users.size):
-            total += values[e] * r[users[e]]
-        c[k] = total
-
-
-@numba.njit(nogil=True, cache=True)
-def choose(gram, candidates, m, penalty, space):  # type: ignore[no-untyped-def]
-    """Put into `chosen` the candidates outside the set that would move, the steepest if many; returns how many."""
-    largest = np.float32(0)
-    for a in range(m):
-        largest = max(largest, space.w[a])
-    gains = np.empty(candidates.size, np.float32)
+    found = np.empty(columns.norms.size, np.int32)
     count = 0
+    for k in range(found.size):
+        products(block.step, columns.users, columns.values, columns.starts[k], columns.starts[k + 1], block.r)
+        if 0 <= k - block.first < LANES:
+            block.step[k - block.first] = 0
+        if not penalty.skip or block.step.max() > penalty.l1:
+            found[count] = k
+            count += 1
+    return found[:count]
+
+
+@numba.njit(nogil=True, cache=True)
+def start_from(columns, block, last, candidates, warm):  # type: ignore[no-untyped-def]
+    """Set w to an earlier W (starts, items, weights by column), where it may have weights, and r to match."""
+    starts, items, weights = warm
+    for j in range(block.first, last):
+        for e in range(starts[j], starts[j + 1]):
+            if items[e] != j:
+                block.w[items[e], j - block.first] = max(weights[e], np.float32(0))
+    kept = np.zeros(columns.norms.size, np.bool_)
     for k in candidates:
-        rise = space.c[k] - np.float32(penalty.l1)
-        norm = gram.diagonal[k] + np.float32(penalty.l2)
-        if space.position[k] < 0 and rise > np.float32(penalty.tolerance) * largest * norm:
-            space.chosen[count] = k
-            gains[count] = rise * rise / norm
-            count += 1
-    limit = max(FIRST_WORKING_SET, m)
-    if count <= limit:
-        return count
-    least = np.partition(gains[:count], count - limit)[count - limit]
-    kept = 0
-    for e in range(count):
-        if gains[e] >= least and kept < limit:
-            space.chosen[kept] = space.chosen[e]
-            kept += 1
-    return kept
+        kept[k] = True
+        block.step[:] = block.w[k]
+        subtract(block.step, columns.users, columns.values, columns.starts[k], columns.starts[k + 1], block.r)
+    for k in range(kept.size):
+        if not kept[k]:
+            block.w[k] = 0
 
 
-@numba.njit(nogil=True, cache=True)
-def join(gram, penalty, space, sub, m, added):  # type: ignore[no-untyped-def]
-    """Append chosen[:added] to the m members; returns `sub`, enlarged where needed, with their rows and columns."""
-    size = m + added
-    if size > sub.shape[0]:
-        larger = np.empty((2 * size, 2 * size), np.float32)
-        larger[:m, :m] = sub[:m, :m]
-        sub = larger
-    for a in range(m, size):
-        k = space.chosen[a - m]
-        space.members[a] = k
-        space.position[k] = a
-        space.q[a] = max(gram.diagonal[k] + np.float32(penalty.l2), np.float32(1e-30))
-    for a in range(m, size):
-        gather_row(sub[a], gram, space.members[a], space.members[:size], space.position)
-        sub[:m, a] = sub[a, :m]
-    for a in range(size):
-        space.h[a] = space.c[space.members[a]] - np.float32(penalty.l1)
-    return sub
+# fastmath is safe: everything is finite, which fit has checked
+@numba.njit(nogil=True, cache=True, fastmath=True)
+def sweep(items, movers, columns, block, penalty):  # type: ignore[no-untyped-def]
+    """Descend once on every item given, in all columns; list those that moved in `movers` and return how many.
 
-
-@numba.njit(nogil=True, cache=True)
-def begin(gram, target, warm_items, warm_weights, penalty, space):  # type: ignore[no-untyped-def]
-    """Set c = G_i, list the candidates, choose the warm start's items; returns the numbers of both."""
-    space.c[:] = 0
-    add_row(space.c, gram, target, np.float32(1))
+    `movers` may be the same array as `items`.
+    """
+    l1, l2, step, w = np.float32(penalty.l1), np.float32(penalty.l2), block.step, block.w
+    block.worst[:] = 0
     count = 0
-    for k in range(space.c.size):
-        if possible(space.c, k, target, penalty):
-            space.candidates[count] = k
+    for k in items:
+        start, stop, norm = columns.starts[k], columns.starts[k + 1], columns.norms[k]
+        products(step, columns.users, columns.values, start, stop, block.r)
+        curvature = max(norm + l2, np.float32(1e-30))
+        factor = np.float32(1) / curvature
+        for lane in range(LANES):
+            new = (step[lane] + norm * w[k, lane] - l1) * factor
+            step[lane] = (new if new > 0 else np.float32(0)) - w[k, lane]
+        if 0 <= k - block.first < LANES:
+            step[k - block.first] = 0
+        largest = np.float32(0)
+        for lane in range(LANES):
+            moved = step[lane] * step[lane] * block.scale[lane] * curvature
+            block.worst[lane] = max(block.worst[lane], moved)
+            largest = max(largest, moved)
+        if largest > np.float32(IGNORED):
+            for lane in range(LANES):
+                w[k, lane] += step[lane]
+            subtract(step, columns.users, columns.values, start, stop, block.r)
+        if largest > 1:
+            movers[count] = k
             count += 1
-    warm = 0
-    for e in range(warm_items.size):
-        if possible(space.c, warm_items[e], target, penalty):
-            space.chosen[warm] = warm_items[e]
-            space.w[warm] = warm_weights[e]
-            warm += 1
-    return count, warm
+    return count
 
 
 @numba.njit(nogil=True, cache=True)
-def solve_item(columns, gram, target, warm_items, warm_weights, penalty, space, sub):  # type: ignore[no-untyped-def]
-    """Solve one item into members[:m] and w[:m] of `space`; returns (m, converged, sub)."""
-    count, fresh = begin(gram, target, warm_items, warm_weights, penalty, space)
-    candidates = space.candidates[:count]
-    m = 0
-    left = penalty.max_sweeps
-    if fresh > 0:  # c belongs to w = 0: bring it to the warm start
-        residual(space.r, columns, target, space.chosen, space.w, fresh)
-        correlations(space.c, columns, space.r, candidates)
-    while left > 0:
-        if m > 0 or fresh == 0:
-            fresh = choose(gram, candidates, m, penalty, space)
-            space.w[m : m + fresh] = 0
-        if fresh == 0:
-            break
-        sub = join(gram, penalty, space, sub, m, fresh)
-        m += fresh
-        left -= descend(sub, space.h, space.w, space.q, m, left, penalty)
-        residual(space.r, columns, target, space.members, space.w, m)
-        correlations(space.c, columns, space.r, candidates)
-    for a in range(m):
-        space.position[space.members[a]] = -1
-    return m, left > 0, sub
+def descend(candidates, columns, block, penalty):  # type: ignore[no-untyped-def]
+    """Sweep until no candidate moves; returns how many columns still did after `max_sweeps`.
+
+    Most weights settle early: the sweeps over what moved in the last one cost little, and only a sweep over
+    all candidates that moves none of them ends it.
+    """
+    movers = np.empty(candidates.size, np.int32)
+    count = quick = 0
+    for _ in range(penalty.max_sweeps):
+        if count == 0 or quick == QUICK_SWEEPS:
+            count = sweep(candidates, movers, columns, block, penalty)
+            quick = 0
+            if count == 0:
+                return 0
+        else:
+            count = sweep(movers[:count], movers, columns, block, penalty)
+            quick += 1
+    return (block.worst > 1).sum()
+
+
+@numba.njit(nogil=True, cache=True)
+def solve_block(columns, first, last, warm, penalty):  # type: ignore[no-untyped-def]
+    """Columns first … last − 1 of W, at most LANES: (weights per column, items, weights, columns not solved)."""
+    block = begin(columns, first, last, penalty)
+    candidates = candidates_of(columns, block, penalty)
+    if warm[0][first] < warm[0][last]:
+        start_from(columns, block, last, candidates, warm)
+    failed = descend(candidates, columns, block, penalty)
+    counts = np.zeros(last - first, np.int64)
+    for k in candidates:
+        for lane in range(last - first):
+            counts[lane] += block.w[k, lane] > 0
+    items, weights = np.empty(counts.sum(), np.int32), np.empty(counts.sum(), np.float32)
+    total = 0
+    for lane in range(last - first):
+        for k in candidates:
+            if block.w[k, lane] > 0:
+                items[total] = k
+                weights[total] = block.w[k, lane]
+                total += 1
+    return counts, items, weights, failed

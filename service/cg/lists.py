@@ -8,6 +8,7 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -20,6 +21,15 @@ BATCH = 10
 
 class GivenUpError(Exception):
     """The merge was taken over by another thread while this one waited for a generator."""
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """A generator that had an item."""
+
+    cg: int
+    rank: int
+    score: float
 
 
 class Lists:
@@ -74,6 +84,15 @@ class Lists:
         """Expect nothing more of a generator."""
         self.ended[row] = True
         self.dropped.append(self.cgs[row].name)
+
+    def sources(self, items: Ints) -> list[list[Source]]:
+        """Return for every item all generators that had it among what was fetched, in their order."""
+        of_item: dict[int, list[Source]] = {item: [] for item in items.tolist()}
+        for row, length in enumerate(self.lengths.tolist()):
+            for position, item in enumerate(self.items[row, :length].tolist()):
+                if item in of_item:
+                    of_item[item].append(Source(row, position + 1, self.scores[row, position]))
+        return list(of_item.values())
 
     def running(self) -> tuple[int, float] | None:
         """Return the generator that is being asked, and since when."""

@@ -66,15 +66,6 @@ class Recipe:
 
 
 @dataclass(frozen=True, slots=True)
-class Source:
-    """A generator that had an item."""
-
-    cg: int
-    rank: int
-    score: float
-
-
-@dataclass(frozen=True, slots=True)
 class Blend:
     """Items, best first, and where they came from; `cg` is a row of the generators asked."""
 
@@ -145,16 +136,6 @@ STRATEGIES: Mapping[str, Strategy] = {
     "quota": _quota,
     "rrf": _rrf,
 }
-
-
-def sources(blend: Blend, lists: Lists) -> list[list[Source]]:
-    """Return for every item all generators that had it among what was fetched, in their order."""
-    of_item: dict[int, list[Source]] = {item: [] for item in blend.items.tolist()}
-    for row, length in enumerate(lists.lengths.tolist()):
-        for position, item in enumerate(lists.items[row, :length].tolist()):
-            if item in of_item:
-                of_item[item].append(Source(row, position + 1, lists.scores[row, position]))
-    return list(of_item.values())
 
 
 def _fetched(lists: Lists) -> tuple[Ints, Ints, NDArray[np.bool_]]:

@@ -1,4 +1,5 @@
 import time
+from multiprocessing.pool import ThreadPool
 
 import numpy as np
 import polars as pl
@@ -209,12 +210,28 @@ def test_every_comparison_fills_its_rows(small, monkeypatch):
     assert float(objective[0]) == pytest.approx(float(objective[1]), rel=1e-3)
 
 
+def threads(X, config):
+    """Take the place of processes, which are slow to start."""
+    parameters = {"alpha": config.alpha, "l1_ratio": config.l1_ratio, "tol": config.tolerance}
+    peer_slim._worker.update(X=sp.csc_matrix(X, dtype=np.float32), parameters=parameters | {"max_iter": 1000})
+    return ThreadPool(1)
+
+
+@pytest.mark.slow
+def test_scikit_learn_in_processes(bench):
+    X, config = sp.csr_matrix(bench.X("slim")), bench.config("slim")
+    found = peer_slim._solve(peer_slim._pool(X, config), np.arange(4, 30), 30).toarray()
+    assert np.abs(found[:, 4:] - slim.fit(X, config).toarray()[:, 4:]).max() < 1e-3
+    assert not found[:, :4].any()
+
+
 def stub_libraries(monkeypatch):
     def slim_like(X, config):
         return lambda: slim.fit(sp.csr_matrix(X), config)
 
     monkeypatch.setattr(peers.slim, "_irspack", slim_like)
     monkeypatch.setattr(peers.slim, "_learn", lambda fit: fit())
+    monkeypatch.setattr(peers.slim, "_pool", threads)
     monkeypatch.setattr(peers.als, "_irspack", lambda X, config: lambda: als.fit(X, config))
     monkeypatch.setattr(peers.als, "_learn", lambda fit: fit())
     monkeypatch.setattr(peers.als, "implicit", lambda config, regularization: lambda X: als.fit(X, config))

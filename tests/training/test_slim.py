@@ -1,3 +1,4 @@
+import numba
 import numpy as np
 import pytest
 import scipy.sparse as sp
@@ -6,10 +7,20 @@ from pydantic import ValidationError
 from tests import naive
 from training import slim_cd
 from training.slim import Config, fit
-from training.slim_gram import gram_matrix
 from training.slim_kernels import Penalty
+from training.slim_lanes import ALIGNMENT, aligned_rows, products, subtract
 
 TIGHT = 1e-6
+
+
+@numba.njit
+def lane_products(out, users, values, start, stop, r):
+    products(out, users, values, start, stop, r)
+
+
+@numba.njit
+def lane_subtract(step, users, values, start, stop, r):
+    subtract(step, users, values, start, stop, r)
 
 
 def random_matrix(seed, shape=(60, 40), density=0.15, values="binary"):
@@ -99,7 +110,7 @@ def test_skipping_changes_nothing(values):
     start = sp.csc_matrix((40, 40), dtype=np.float32)
 
     def solve(skip):
-        penalty = Penalty(lambd, 2.0, TIGHT, 1000, skip, values == "binary")
+        penalty = Penalty(lambd, 2.0, TIGHT, 1000, skip)
         return slim_cd.solve_cd(X, penalty, 1, start)[0].toarray()
 
     assert solve(skip=True).any()
@@ -189,22 +200,26 @@ def test_config_ranges(values):
         Config(**values)
 
 
-@pytest.mark.parametrize("values", ["binary", "log"])
-def test_gram_layouts_hold_the_product(values):
-    X = random_matrix(12, density=0.02, values=values).tocsc()
-    wanted = (X.T @ X).toarray()
-    dense, sparse = gram_matrix(X), gram_matrix(X, dense_bytes=0)
-    assert (dense.indices.size, sparse.indices.size) == (0, np.count_nonzero(wanted))
-    assert dense.data.reshape(40, 40) == pytest.approx(wanted)
-    rebuilt = sp.csr_matrix((sparse.data, sparse.indices, sparse.starts), shape=(40, 40)).toarray()
-    assert rebuilt == pytest.approx(wanted)
-    assert dense.diagonal == pytest.approx(wanted.diagonal())
+@pytest.mark.parametrize("length", [0, 1, 2, 3, 8])
+def test_operations_on_lanes(length):
+    rng = np.random.default_rng(14)
+    r, vector = aligned_rows(20), aligned_rows(1)[0]
+    assert r.ctypes.data % ALIGNMENT == 0
+    r[:] = rng.normal(size=r.shape)
+    before = r.copy()
+    users, values = rng.permutation(20)[:12].astype(np.int32), rng.random(12, dtype=np.float32)
+    used, factors = users[2 : 2 + length], values[2 : 2 + length]
+    lane_products(vector, users, values, 2, 2 + length, r)
+    np.testing.assert_allclose(vector, factors @ before[used], rtol=1e-5, atol=1e-6)
+    lane_subtract(vector, users, values, 2, 2 + length, r)
+    before[used] -= np.outer(factors, vector)
+    np.testing.assert_allclose(r, before, rtol=1e-5, atol=1e-6)
 
 
-def test_sparse_and_dense_gram_give_the_same_weights(monkeypatch):
-    X = random_matrix(13, shape=(100, 200), density=0.02)
-    dense = fit(X, Config(alpha=0.003))
-    sparse_gram = gram_matrix(X.tocsc(), dense_bytes=0)
-    assert sparse_gram.indices.size > 0
-    monkeypatch.setattr(slim_cd, "gram_matrix", lambda X: gram_matrix(X, dense_bytes=0))
-    assert (fit(X, Config(alpha=0.003)) != dense).nnz == 0
+def test_a_column_does_not_depend_on_its_block():
+    # five more items, of 50 users of their own: the most popular, so that all others move to other lanes
+    X = random_matrix(15, shape=(100, 90))
+    more = sp.csr_matrix(sp.block_diag([X, np.ones((50, 5))]), dtype=np.float32)
+    alone, shifted = (fit(m, Config(alpha=1 / m.shape[0], tolerance=TIGHT)) for m in (X, more))
+    assert np.abs((shifted[:90, :90] - alone).toarray()).max() < 1e-5
+    assert alone.nnz > 500

@@ -20,7 +20,7 @@ COMPARISONS: Mapping[str, Callable[[Bench], Iterable[Contest]]] = {
     "ease": ease.contests,
     "ann": ann.contests,
 }
-ENOUGH_SECONDS = 20.0
+ENOUGH_SECONDS = 10.0
 """Small work is repeated for so long, since single short runs say little."""
 BLAS_SETTINGS = ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE")
 """Environment variables that make OpenBLAS take other kernels or blocks than it would choose."""

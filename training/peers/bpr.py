@@ -1,7 +1,7 @@
 """BPR against implicit's: as many triplets, at equal dimensions."""
 
 from collections.abc import Iterator
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from typing import Any
 
@@ -13,60 +13,62 @@ from training.embeddings import Embeddings
 from training.pairwise import epoch_size
 from training.peers.als import fit_implicit
 from training.peers.bench import Bench
-from training.peers.contest import THREADS, Contest, Outcomes, Row, Side
+from training.peers.contest import THREADS, Contest, Outcome, Outcomes, Row, Side
 from training.peers.quiet import quiet
 
 QUICK_SHARE = 10
 """A quick run does one epoch of so many."""
+SAMPLER_OF_IMPLICIT = {"negatives": "popularity", "negatives_exponent": 1.0, "skip_false_negatives": True}
 Rate = tuple[float, float]
-RATES: dict[str, Rate] = {f"{rate:g}/{reg:g}": (rate, reg) for rate, reg in ((0.05, 0.01), (0.01, 0.01), (0.05, 0.003))}
-"""Learning rate and regularization of implicit, among which a validation part decides."""
+RATES: dict[str, Rate] = {f"{rate:g}": (rate, 0.01) for rate in (0.01, 0.003, 0.001, 0.05)}
+"""Learning rate (and regularization, its default) of implicit, among which a validation part decides."""
 
 
 def contests(bench: Bench) -> Iterator[Contest]:
     """Our preset, and our model with the sampler of implicit, against implicit."""
-    X, epochs = bench.X("bpr"), bench.config("bpr").max_iter
-    epochs = max(1, epochs // QUICK_SHARE) if bench.quick else epochs
-    preset = bench.config("bpr", num_threads=THREADS, max_iter=epochs)
-    popular = bench.config(
-        "bpr", num_threads=THREADS, max_iter=epochs, negatives="popularity", negatives_exponent=1.0,
-        skip_false_negatives=True,
-    )  # fmt: skip
-
-    @cache
-    def rate() -> Rate:
-        def quality(part: Bench, value: Rate) -> dict[str, float]:
-            return _recall(part, fit_implicit(implicit(part.X("bpr"), preset, value), part.X("bpr")))
-
-        return bench.choose("learning rate / regularization of implicit", RATES, quality)
-
-    def note(ours: str, config: bpr.Config, outcomes: Outcomes) -> str:
-        speeds = [preset.max_iter * epoch_size(X) / outcomes[name].seconds / 1e6 for name in (ours, "implicit")]
-        chosen = "{:g}, regularization {:g}".format(*rate())
-        return (
-            f"million triplets/s ours {speeds[0]:.2f}, peer {speeds[1]:.2f}; dim {config.dim}; "
-            f"ours {config.negatives} negatives; peer learning rate {chosen}"
-        )
-
+    X = bench.X("bpr")
+    preset, popular = _config(bench), _config(bench, **SAMPLER_OF_IMPLICIT)
+    rate = cache(partial(_choose_rate, bench, preset))
+    implicit_side = Side(
+        lambda model: fit_implicit(model, X),
+        lambda: implicit(X, preset, rate()),
+        lambda model: _recall(bench, model),
+        "implicit",
+    )
     yield Contest(
-        {
-            "ours": _ours(bench, X, preset),
-            "ours, popularity": _ours(bench, X, popular),
-            "implicit": Side(
-                lambda model: fit_implicit(model, X),
-                lambda: implicit(X, preset, rate()),
-                lambda model: _recall(bench, model),
-                "implicit",
-            ),
-        },
+        {"preset": _ours(bench, X, preset), "popular": _ours(bench, X, popular), "implicit": implicit_side},
         [
-            Row("BPR / implicit", "ours", "implicit", lambda found: note("ours", preset, found)),
+            Row("BPR / implicit", "preset", "implicit", lambda found: _note(X, preset, found["preset"], found, rate())),
             Row(
-                "BPR, sampler of the reference / implicit", "ours, popularity", "implicit",
-                lambda found: note("ours, popularity", popular, found),
+                "BPR, sampler of the reference / implicit", "popular", "implicit",
+                lambda found: _note(X, popular, found["popular"], found, rate()),
             ),
         ],
     )  # fmt: skip
+
+
+def _config(bench: Bench, **changes: Any) -> bpr.Config:
+    epochs = bench.config("bpr").max_iter
+    epochs = max(1, epochs // QUICK_SHARE) if bench.quick else epochs
+    config: bpr.Config = bench.config("bpr", num_threads=THREADS, max_iter=epochs, **changes)
+    return config
+
+
+def _choose_rate(bench: Bench, config: bpr.Config) -> Rate:
+    def quality(part: Bench, value: Rate) -> dict[str, float]:
+        X = part.X("bpr")
+        return _recall(part, fit_implicit(implicit(X, config, value), X))
+
+    return bench.choose("learning rate of implicit", RATES, quality)
+
+
+def _note(X: sp.csr_array, config: bpr.Config, ours: Outcome, outcomes: Outcomes, rate: Rate) -> str:
+    triplets = config.max_iter * epoch_size(X)
+    speeds = [triplets / outcome.seconds / 1e6 for outcome in (ours, outcomes["implicit"])]
+    return (
+        f"million triplets/s ours {speeds[0]:.2f}, peer {speeds[1]:.2f}; dim {config.dim}; "
+        f"ours {config.negatives} negatives; peer learning rate {rate[0]:g}, regularization {rate[1]:g}"
+    )
 
 
 def _ours(bench: Bench, X: sp.csr_array, config: bpr.Config) -> Side:

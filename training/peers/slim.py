@@ -27,36 +27,41 @@ _worker: dict[str, Any] = {}
 def contests(bench: Bench) -> Iterator[Contest]:
     """Same parameters and so the same objective for all three; its value of each is in the note."""
     X, config = sp.csr_matrix(bench.X("slim")), bench.config("slim", num_threads=THREADS)
-    sample = _sample(X.shape[1], QUICK_SAMPLE if bench.quick else SAMPLE)
-    complete = len(sample) == X.shape[1]
+    n_items = X.shape[1]
+    every, sample = np.arange(n_items), _sample(n_items, QUICK_SAMPLE if bench.quick else SAMPLE)
+    complete = len(sample) == n_items
+    timed = "all items" if complete else f"a random {len(sample):,} of {n_items:,} items, seconds scaled"
 
     def recall(W: sp.csr_matrix) -> dict[str, float]:
         return bench.recall_of_weights("slim", W)
 
-    def note_irspack(outcomes: Outcomes) -> str:
-        return _objectives(X, config, np.arange(X.shape[1]), outcomes["ours"].result, outcomes["irspack"].result)
+    def note(peer: str, items: NDArray[np.int64], outcomes: Outcomes) -> str:
+        values = [objective(X, outcomes[name].result, config, items) for name in ("ours", peer)]
+        return f"objective ours {values[0]:.6f}, peer {values[1]:.6f}"
 
-    def note_sklearn(outcomes: Outcomes) -> str:
-        objectives = _objectives(X, config, sample, outcomes["ours"].result, outcomes["sklearn"].result)
-        timed = "all items" if complete else f"a random {len(sample):,} of {X.shape[1]:,} items, seconds scaled"
-        return f"peer: two processes, float32 CSC, their start not timed; {timed}; {objectives}"
-
+    sklearn = Side(
+        lambda pool: _solve(pool, sample, n_items),
+        lambda: _pool(X, config),
+        recall if complete else None,
+        scale=n_items / len(sample),
+    )
     yield Contest(
         {
             "ours": Side(lambda _: slim.fit(X, config), lambda: slim.fit(X[:, :200], config), recall),
             "irspack": Side(_learn, lambda: _irspack(X, config), recall, "irspack"),
-            "sklearn": Side(
-                lambda pool: _solve(pool, sample, X.shape[1]),
-                lambda: _pool(X, config),
-                recall if complete else None,
-                scale=X.shape[1] / len(sample),
-            ),
+            "sklearn": sklearn,
         },
         [
-            Row("SLIM / irspack", "ours", "irspack", note_irspack),
-            Row("SLIM / scikit-learn", "ours", "sklearn", note_sklearn),
+            Row(
+                f"SLIM, alpha {config.alpha:g}, l1_ratio {config.l1_ratio:g} / irspack", "ours", "irspack",
+                lambda found: note("irspack", every, found),
+            ),
+            Row(
+                "SLIM / scikit-learn", "ours", "sklearn",
+                lambda found: f"peer: two processes, float32 CSC; {timed}; {note('sklearn', sample, found)}",
+            ),
         ],
-    )
+    )  # fmt: skip
 
 
 def objective(X: sp.csr_matrix, W: sp.csr_matrix, config: slim.Config, items: NDArray[np.int64]) -> float:
@@ -70,13 +75,6 @@ def objective(X: sp.csr_matrix, W: sp.csr_matrix, config: slim.Config, items: ND
         squares += float(np.square(residual).sum())
     l1, l2 = config.alpha * config.l1_ratio, config.alpha * (1 - config.l1_ratio)
     return squares / (2 * X.shape[0]) + l1 * float(weights.data.sum()) + 0.5 * l2 * float(np.square(weights.data).sum())
-
-
-def _objectives(
-    X: sp.csr_matrix, config: slim.Config, items: NDArray[np.int64], ours: sp.csr_matrix, peer: sp.csr_matrix
-) -> str:
-    values = [objective(X, W, config, items) for W in (ours, peer)]
-    return f"objective ours {values[0]:.6f}, peer {values[1]:.6f}"
 
 
 def _sample(n_items: int, size: int) -> NDArray[np.int64]:
@@ -99,7 +97,7 @@ def _learn(recommender: Any) -> sp.csr_matrix:
 
 
 def _pool(X: sp.csr_matrix, config: slim.Config) -> Any:
-    """Start processes that hold the matrix; float32 was the faster of both on all data tried."""
+    """Start processes, untimed, that hold the matrix; float32 was the faster of both on all data tried."""
     parameters = {"alpha": config.alpha, "l1_ratio": config.l1_ratio}
     parameters |= {"tol": config.tolerance, "max_iter": config.max_sweeps}
     context = multiprocessing.get_context("spawn")

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from service.cg.base import Query
 from service.cg.lists import Lists
-from service.cg.mixigen import STRATEGIES, Recipe, sources
+from service.cg.mixigen import STRATEGIES, Recipe
 from tests import naive
 from tests.mixes import FixedCG
 
@@ -93,6 +93,14 @@ def test_round_robin_by_hand():
     assert found.cg_rank.tolist() == [1, 2, 1, 2, 2, 3]
 
 
+@pytest.mark.parametrize("strategy", ["round_robin", "quota"])
+def test_without_a_score_of_the_blend_it_is_the_generators_own(strategy):
+    found, made = blend(strategy, [[1, 2, 3], [1, 4], [5, 6, 7]], 6)
+    own = [made.scores[row, position] for _, row, position in picks(found)]
+    assert found.score.tolist() == own
+    assert own[0] == 1.0
+
+
 def test_quota_by_hand():
     lists = [list(range(10)), list(range(10, 20)), list(range(20, 30))]
     found, _ = blend("quota", lists, 10, shares=[0.2, 0.0, 0.8])
@@ -124,7 +132,7 @@ def test_lists_are_fetched_in_batches_of_ten():
 def test_sources_are_all_generators_that_had_an_item():
     found, made = blend("rrf", [[1, 2], [2, 3]], 3)
     assert found.items.tolist() == [2, 1, 3]
-    origins = [[(source.cg, source.rank) for source in of_item] for of_item in sources(found, made)]
+    origins = [[(source.cg, source.rank) for source in of_item] for of_item in made.sources(found.items)]
     assert origins == [[(0, 2), (1, 1)], [(0, 1)], [(1, 2)]]
 
 
