@@ -29,7 +29,7 @@ class Config(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
 
-    iterations: int = Field(300, ge=1)
+    iterations: int = Field(200, ge=1)
     """Most trees; early stopping usually takes fewer."""
     learning_rate: float = Field(0.1, gt=0, le=1)
     """Step of boosting."""
@@ -150,32 +150,32 @@ def pool(X: Floats, label: NDArray[Any], group: Rows, **more: Any) -> Any:
 def _training_rows(
     requests: Requests, lists: Lists, config: Config, rng: np.random.Generator
 ) -> tuple[Rows, Rows, Floats]:
-    """Return (request, item, label): all positives that are known, and some other candidates."""
+    """Return (request, item, label): the candidates that were taken, and some others, of each request with both.
+
+    Positives that no generator found stay out: whatever sets them apart from candidates, such as being
+    rare, would be learned as a merit.
+    """
     parts = list(_candidates(requests, lists, config.negatives, rng))
-    request, item = (np.concatenate(column) for column in zip(*parts, strict=True))
-    label = np.zeros(len(request), np.float32)
-    known = requests.item >= 0
-    request = np.concatenate([requests.request[known], request])
-    item = np.concatenate([requests.item[known], item])
-    label = np.concatenate([np.ones(known.sum(), np.float32), label])
-    order = np.lexsort((-label, item, request))
-    request, item, label = request[order], item[order], label[order]
-    first = np.ones(len(request), bool)
-    first[1:] = (request[1:] != request[:-1]) | (item[1:] != item[:-1])  # a candidate that is a positive comes twice
-    request, item, label = request[first], item[first], label[first]
+    request, item, label = (np.concatenate(column) for column in zip(*parts, strict=True))
     positives = np.bincount(request, label, minlength=len(requests))
     mixed = (positives > 0) & (positives < np.bincount(request, minlength=len(requests)))
-    return request[mixed[request]], item[mixed[request]], label[mixed[request]]
+    return request[mixed[request]], item[mixed[request]], label[mixed[request]].astype(np.float32)
 
 
-def _candidates(requests: Requests, lists: Lists, keep: int, rng: np.random.Generator) -> Iterator[tuple[Rows, Rows]]:
+def _candidates(
+    requests: Requests, lists: Lists, keep: int, rng: np.random.Generator
+) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
     pools, list_of = Pools.of(lists), lists.row_of(requests.user)
+    span = int(max(pools.items.max(initial=0), requests.item.max(initial=0))) + 1
+    positives = requests.request * span + requests.item
     for first in range(0, len(requests), REQUESTS_TOGETHER):
         request, item = pools.expand(list_of[first : first + REQUESTS_TOGETHER])
-        order = np.lexsort((rng.random(len(request)), request))
+        label = np.isin((first + request) * span + item, positives[requests.item >= 0])
+        order = np.lexsort((rng.random(len(request)), request, ~label))
+        order = order[np.argsort(request[order], kind="stable")]  # of each request first what was taken
         start = np.searchsorted(request, request)
-        kept = np.sort(order[np.arange(len(order)) - start < keep])
-        yield first + request[kept], item[kept]
+        kept = np.sort(order[label[order] | (np.arange(len(order)) - start < keep)])
+        yield first + request[kept], item[kept], label[kept]
 
 
 def _features(facts: Facts, requests: Requests, request: Rows, item: Rows) -> Floats:

@@ -9,7 +9,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
+from llvmlite import ir  # type: ignore[import-untyped]
 from numba.core import cgutils, types
 from numba.extending import intrinsic
 
@@ -51,9 +51,11 @@ def _lane_operation(build: Callable[[Any, Any, Any, Any, Any], None]) -> Callabl
     because a slice in numba costs as much as twenty entries.
     """
 
-    def operation(context: Any, vector: Any, users: Any, values: Any, start: Any, stop: Any, r: Any) -> Any:
+    def operation(_context: Any, vector: Any, users: Any, values: Any, start: Any, stop: Any, r: Any) -> Any:
         wanted = (types.float32, types.int32, types.float32, types.float32)
         if tuple(getattr(a, "dtype", None) for a in (vector, users, values, r)) != wanted:
+            return None
+        if not (isinstance(start, types.Integer) and isinstance(stop, types.Integer)):
             return None
 
         def code(target: Any, builder: Any, signature: Any, arguments: Any) -> Any:
@@ -71,13 +73,13 @@ def _lane_operation(build: Callable[[Any, Any, Any, Any, Any], None]) -> Callabl
 
         return types.void(vector, users, values, types.int64, types.int64, r), code
 
-    return intrinsic(operation)  # type: ignore[no-any-return]
+    return intrinsic(operation)
 
 
 def _build_products(builder: Any, out: Any, start: Any, stop: Any, entry: Any) -> None:
     # two sums in turn: one alone waits for its own last addition
     zero = ir.Constant(_VECTOR, [0.0] * LANES)
-    sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(2)]
+    sums = [cgutils.alloca_once(builder, _VECTOR) for _ in range(2)]  # type: ignore[no-untyped-call]
     for total in sums:
         builder.store(zero, total)
 
