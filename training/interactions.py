@@ -1,7 +1,6 @@
 """Who interacted with what: events to arrays, and arrays to the matrix that the models are fitted on."""
 
 import hashlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +9,7 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from service.cg.base import history_weights
 from training.config import Weighting
 from training.errors import DataError
 from training.events import POSITIVE_ACTIONS
@@ -101,16 +101,9 @@ def filter_items(interactions: Interactions, min_item_users: int) -> Interaction
     )
 
 
-WEIGHTS: dict[Weighting, Callable[[NDArray[np.float32]], NDArray[np.float32]]] = {
-    "binary": np.ones_like,
-    "count": lambda counts: counts,
-    "log": lambda counts: np.log2(1 + counts),
-}
-
-
 def matrix(interactions: Interactions, weighting: Weighting = "binary") -> sp.csr_array:
     """X (n_users × n_items, float32, sorted indices); a value is 1, the count, or log2(1 + count)."""
-    data = WEIGHTS[weighting](interactions.counts.astype(np.float32))
+    data = history_weights(interactions.counts, weighting)
     shape = (len(interactions.user_ids), len(interactions.item_ids))
     indptr = interactions.indptr
     if indptr[-1] <= MAX_INDEX:
