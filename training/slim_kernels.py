@@ -91,20 +91,15 @@ def candidates_of(columns, block, penalty):  # type: ignore[no-untyped-def]
 
 @numba.njit(nogil=True, cache=True)
 def start_from(columns, block, last, candidates, warm):  # type: ignore[no-untyped-def]
-    """Set w to an earlier W (starts, items, weights by column), where it may have weights, and r to match."""
+    """Set w to an earlier W (starts, items, weights by column), and r to match; only candidates are ever read."""
     starts, items, weights = warm
     for j in range(block.first, last):
         for e in range(starts[j], starts[j + 1]):
             if items[e] != j:
                 block.w[items[e], j - block.first] = max(weights[e], np.float32(0))
-    kept = np.zeros(columns.norms.size, np.bool_)
     for k in candidates:
-        kept[k] = True
         block.step[:] = block.w[k]
         subtract(block.step, columns.users, columns.values, columns.starts[k], columns.starts[k + 1], block.r)
-    for k in range(kept.size):
-        if not kept[k]:
-            block.w[k] = 0
 
 
 # fastmath is safe: everything is finite, which fit has checked
