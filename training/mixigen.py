@@ -64,19 +64,19 @@ class Config(BaseModel):
     """Scores may not rise with the position, so that the merge is exact."""
     loss: str = "QueryRMSE"
     """catboost's name of the loss; grouped by request."""
-    iterations: int = Field(300, ge=1, le=10_000)
+    iterations: int = Field(150, ge=1, le=10_000)
     """Most trees; early stopping usually takes fewer."""
-    learning_rate: float = Field(0.1, gt=0, le=1)
+    learning_rate: float = Field(0.15, gt=0, le=1)
     """Step of boosting."""
     depth: int = Field(6, ge=1, le=10)
     """Depth of the trees."""
     rounds: int = Field(2, ge=0, le=10)
     """How often the places that were new are found anew and the blender is trained again; 0 takes all places."""
-    max_requests: int = Field(6_000, ge=2)
+    max_requests: int = Field(5_000, ge=2)
     """Requests drawn from the candidate log."""
     later_share: float = Field(0.2, gt=0, lt=1)
     """The last requests in time, on which early stopping is judged."""
-    patience: int = Field(40, ge=1)
+    patience: int = Field(20, ge=1)
     """Trees without improvement after which training stops."""
     timezone: str = "UTC"
     """IANA name; hour and weekday are local times."""

@@ -133,6 +133,7 @@ def make_model(loss: str, iterations: int, config: Any, **more: Any) -> "CatBoos
         depth=config.depth,
         random_seed=config.seed,
         thread_count=config.num_threads,
+        border_count=64,
         boosting_type="Plain",  # ordered boosting is several times slower
         allow_writing_files=False,
         verbose=False,
