@@ -1,7 +1,7 @@
 """Inverse of a symmetric positive definite matrix in its own memory, made of matrix products.
 
-LAPACK's potrf + potri do the same, but OpenBLAS' threaded potrf (and syrk) overruns its buffer and crashes
-near 41,000 rows, and its potri runs at half the speed of a product. Here every pivot block is swept once:
+LAPACK's potrf + potri do the same, but the OpenBLAS of the scipy and numpy wheels crashes in potrf (and in a
+single syrk) near 41,000 rows. Here every pivot block is swept once:
 with D = A_kk⁻¹ the block becomes −D, its panel A_ik D and every other block A_ij − A_ik D A_kj, so that after
 the last block the matrix holds −A⁻¹ (Goodnight 1979, "A tutorial on the SWEEP operator"). With D = L⁻ᵀ L⁻¹
 from the Cholesky factor of the pivot block, the updates are symmetric and only the lower triangle is
@@ -18,7 +18,7 @@ from training.progress import track
 BLOCK = 256
 """Rows swept at once: enough for the full speed of a product, and the panel stays small."""
 STRIP = 8192
-"""Rows of one symmetric update, far below the size at which OpenBLAS' threaded syrk crashes."""
+"""Rows of one symmetric update, far below the size at which OpenBLAS' syrk was seen to crash."""
 TILE = 1024
 
 
