@@ -15,7 +15,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from service.generate import Request
-from service.registry import Release
+from service.registry import POPULAR, Release
 from service.store import DATA
 from training.offline import answers
 from training.output import write_events
@@ -53,9 +53,13 @@ class Lists:
 
 
 def blended_cgs(release: Release) -> list[str]:
-    """Return the generators worth blending: the fitted ones. Popular is what lists are filled from."""
-    known = [name for name in release.artifacts if name in release.cgs and name != DATA]
-    return [name for name in known if release.artifacts[name].algorithm != "popular"]
+    """Return the generators worth blending: the fitted ones, and popular.
+
+    With seen items excluded, popular can be what a later stage likes best; without it among the
+    generators the blender could not even choose what every short list is filled with.
+    """
+    fitted = [name for name in release.artifacts if name in release.cgs and name != DATA]
+    return [*(name for name in fitted if release.artifacts[name].algorithm != POPULAR), POPULAR]
 
 
 def make_lists(

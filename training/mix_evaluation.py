@@ -1,22 +1,25 @@
 """How good a blend is: recall, and the share of the ranker's best that it contains, at equal lengths."""
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import NDArray
 
-from training.candidate_log import Lists
+from service.store import MIXIGEN
+from training.candidate_log import END, Lists
 from training.merge import Ints, mark, reciprocal, share, single
 from training.quotas import search
 from training.requests import Requests
 
 Doubles = NDArray[np.float64]
 Marks = NDArray[np.bool_]
+Table = dict[str, dict[str, float]]
 RECALL, LIKED = "recall", "liked"
 MEASURES = (RECALL, LIKED)
 LIKED_N = 30
+QUOTA = "best quota"
 RESAMPLES = 1_000
 
 
@@ -85,6 +88,13 @@ class Part:
         return reciprocal(self.items, self.list_of, self.n_items, n)
 
 
+    def without(self, cg: int) -> "Part":
+        """Return the part as if a generator had nothing to say; what counts stays what it was."""
+        items = self.lists.items.copy()
+        items[cg] = END
+        return Part(self.requests, replace(self.lists, items=items), self.best, self.n_items)
+
+
 @dataclass(frozen=True)
 class Chosen:
     """The baselines that a validation part prefers, for one measure at one length."""
@@ -97,20 +107,42 @@ def choose(part: Part, measure: str, n: int) -> Chosen:
     """Choose the best single generator and the best fixed quota."""
     cgs = part.lists.cgs
     alone = [part.values(part.single(cg, n), measure).mean() for cg in range(len(cgs))]
-    by_user = _one_of_each_list(part)
-    shares, _ = search(lambda shares: by_user(shares, measure, n), len(cgs))
+    shares, _ = search(_value_of_shares(part, measure, n), len(cgs))
     return Chosen(cgs[int(np.argmax(alone))], shares)
 
 
-def interval(values: Doubles, user: NDArray[np.int32], weights: Doubles) -> tuple[float, float, float]:
-    """Return the mean over requests and its 95 % interval from a bootstrap over users.
+def baselines(part: Part, chosen: Chosen, n: int) -> dict[str, Ints]:
+    """Return the places of all that MixiGen is compared with."""
+    cgs = part.lists.cgs
+    return {
+        **{name: part.single(cg, n) for cg, name in enumerate(cgs)},
+        "round_robin": part.quota(np.ones(len(cgs)), n),
+        "rrf": part.rrf(n),
+        QUOTA: part.quota(chosen.shares, n),
+    }
 
-    weights: `resamples(user)`.
+
+def compare(part: Part, ours: Ints, others: Mapping[str, Ints], measure: str) -> Table:
+    """Return for MixiGen and each other strategy its mean, and how far MixiGen is above it.
+
+    Both come with a 95 % interval from a bootstrap over users; all places are (n_requests, n).
     """
+    user = part.requests.user
+    weights = resamples(user)
+    own = part.values(ours, measure)
+    rows: Table = {}
+    for name, picks in others.items():
+        values = part.values(picks, measure)
+        gain, low, high = interval(own - values, user, weights)
+        rows[name] = {**_mean(values, user, weights), "gain": gain, "gain low": low, "gain high": high}
+    return {**rows, MIXIGEN: _mean(own, user, weights)}
+
+
+def interval(values: Doubles, user: NDArray[np.int32], weights: Doubles) -> tuple[float, float, float]:
+    """Return the mean over requests and its 95 % interval; weights: `resamples(user)`."""
     _, row = np.unique(user, return_inverse=True)
     sums, sizes = np.bincount(row, values), np.bincount(row).astype(np.float64)
-    means = (weights @ sums) / (weights @ sizes)
-    low, high = np.quantile(means, [0.025, 0.975])
+    low, high = np.quantile((weights @ sums) / (weights @ sizes), [0.025, 0.975])
     return float(values.mean()), float(low), float(high)
 
 
@@ -120,43 +152,19 @@ def resamples(user: NDArray[np.int32], seed: int = 0, count: int = RESAMPLES) ->
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=count).astype(np.float64)
 
 
-def compare(
-    part: Part, strategies: Mapping[str, Ints], measure: str, best: Sequence[str]
-) -> dict[str, dict[str, float]]:
-    """Return for each strategy its mean and interval, and how far MixiGen's (the last one's) is above it.
-
-    strategies: name → places, all (n_requests, n); best: names that the last one must not be below.
-    """
-    user = part.requests.user
-    weights = resamples(user)
-    found = {name: part.values(picks, measure) for name, picks in strategies.items()}
-    *_, ours = found.values()
-    rows: dict[str, dict[str, float]] = {}
-    for name, values in found.items():
-        mean, low, high = interval(values, user, weights)
-        gain, gain_low, gain_high = interval(ours - values, user, weights)
-        rows[name] = {"mean": mean, "low": low, "high": high}
-        if ours is not values:
-            rows[name] |= {"gain": gain, "gain_low": gain_low, "gain_high": gain_high}
-        rows[name]["baseline"] = name in best
-    return rows
+def _mean(values: Doubles, user: NDArray[np.int32], weights: Doubles) -> dict[str, float]:
+    return dict(zip(("mean", "low", "high"), interval(values, user, weights), strict=True))
 
 
-def _one_of_each_list(part: Part):  # type: ignore[no-untyped-def]
-    """Return a fast value of shares: a fixed quota gives all requests of a user the same places."""
+def _value_of_shares(part: Part, measure: str, n: int) -> Callable[[Doubles], float]:
+    """Return shares → mean of the measure; a fixed quota gives all requests of a user the same places."""
     lists = np.arange(part.items.shape[1])
-    order = np.argsort(part.list_of, kind="stable")
-    marks = {name: part.marks[name] / part.totals[name][:, None] for name in MEASURES}
-    del order
-    summed: dict[str, Doubles] = {}
+    by_list = np.zeros((len(lists), part.marks[measure].shape[1]), np.float32)
+    np.add.at(by_list, part.list_of, part.marks[measure] / part.totals[measure][:, None].astype(np.float32))
 
-    def value(shares: Doubles, measure: str, n: int) -> float:
-        if measure not in summed:
-            table = np.zeros((len(lists), marks[measure].shape[1]))
-            np.add.at(table, part.list_of, marks[measure])
-            summed[measure] = table
+    def value(shares: Doubles) -> float:
         picks = share(part.items, lists, shares, part.n_items, n)
-        worth = np.take_along_axis(summed[measure], np.maximum(picks, 0), axis=1)
-        return float(np.where(picks >= 0, worth, 0).sum() / len(part.requests))
+        found = np.take_along_axis(by_list, np.maximum(picks, 0), axis=1)
+        return float(np.where(picks >= 0, found, 0).sum() / len(part.requests))
 
     return value

@@ -56,8 +56,9 @@ class Config(BaseModel):
 
     N: int = Field(30, ge=1, le=100)
     """A candidate counts if it is among the ranker's best N of its request."""
-    target: Literal["ranker", "bought"] = "ranker"
-    """What counts: the ranker would have it in its best N, or it really was bought."""
+    target: Literal["ranker", "bought", "both"] = "both"
+    """What counts: the ranker would have it in its best N, it really was bought (as a share of all that was, which
+    is recall), or the sum of the two shares."""
     positions: int | None = Field(None, ge=1, le=100)
     """Deepest position trained on, beyond which its score holds; none means N + 10."""
     monotone: bool = True
@@ -143,21 +144,31 @@ def see(release: Release, requests: Requests, schema: MixSchema, exclude_seen: b
     return Seen(features, np.array([lengths[user] for user in requests.user.tolist()], np.float32))
 
 
+def worth(liked: Marks, bought: Marks, positives: Rows, config: Config) -> Floats:
+    """Return what the item at each place adds to the target, (n_requests, n_lists, depth).
+
+    liked, bought: marks of that shape; positives: (n_requests,) how many items were bought. The unit is a
+    candidate among the ranker's N.
+    """
+    of_bought = bought * (config.N / np.maximum(1, positives))[:, None, None]
+    value = {"ranker": liked, "bought": of_bought, "both": liked + of_bought}[config.target]
+    return value.astype(np.float32)
+
+
 def train(
-    seen: Seen, lists: Lists, list_of: Rows, hits: Marks, schema: MixSchema, config: Config, n_items: int
+    seen: Seen, lists: Lists, list_of: Rows, value: Floats, schema: MixSchema, config: Config, n_items: int
 ) -> Blend:
     """Train on requests in the order of time.
 
-    hits: (n_requests, ≥ n_cgs, ≥ positions), whether the item at a place counts; list_of: the list of each
-    request.
+    value: `worth` of the items at all places; list_of: (n_requests,) the list of each request.
 
     Raises:
-        ValueError: there are not enough requests with and without hits among their candidates.
+        ValueError: fewer than two requests have candidates.
     """
     turns = np.tile(-np.arange(schema.max_position, dtype=np.float64), (len(list_of), len(schema.cgs), 1))
     kept = _new(lists, list_of, turns, schema, n_items) if config.rounds else _places(lists, list_of, schema)
     for left in range(max(0, config.rounds - 1), -1, -1):
-        blend = _train_once(seen, hits, kept, schema, config)
+        blend = _train_once(seen, value, kept, schema, config)
         if left:
             kept = _new(lists, list_of, curves(blend.model, seen), schema, n_items)
     return blend
@@ -185,15 +196,14 @@ def rising(scores: Doubles) -> float:
     return float((np.diff(scores, axis=-1) > 0).mean()) if scores.shape[-1] > 1 else 0.0
 
 
-def _train_once(seen: Seen, hits: Marks, kept: Marks, schema: MixSchema, config: Config) -> Blend:
-    n_cgs, depth = len(schema.cgs), schema.max_position
-    label = hits[:, :n_cgs, :depth].reshape(len(hits), -1)
-    useful = np.flatnonzero((label & kept).any(axis=1) & (~label & kept).any(axis=1))
+def _train_once(seen: Seen, value: Floats, kept: Marks, schema: MixSchema, config: Config) -> Blend:
+    label = value[:, : len(schema.cgs), : schema.max_position].reshape(len(value), -1)
+    useful = np.flatnonzero(kept.any(axis=1))
     cut = len(useful) - max(1, int(len(useful) * config.later_share))
-    if cut < 1:
+    if cut < 1 or not label[useful][kept[useful]].any():
         raise ValueError(
-            f"{len(useful)} request(s) have candidates that count and others that do not; wanted at least two; "
-            "use more events"
+            f"{len(useful)} request(s) have candidates, of which {int((label[useful] > 0).any(axis=1).sum())} one that "
+            "counts; wanted at least two; use more events"
         )
     pools = [_pool(seen, label, kept, part, schema) for part in (useful[:cut], useful[cut:])]
     constraint = {"monotone_constraints": {len(feature_names(schema)) - 1: -1}} if config.monotone else {}
@@ -202,9 +212,9 @@ def _train_once(seen: Seen, hits: Marks, kept: Marks, schema: MixSchema, config:
     return Blend(ranker, export(ranker, schema), ranker.tree_count_)
 
 
-def _pool(seen: Seen, label: Marks, kept: Marks, requests: Rows, schema: MixSchema) -> object:
+def _pool(seen: Seen, label: Floats, kept: Marks, requests: Rows, schema: MixSchema) -> object:
     X = [rows(seen.features[row], schema, seen.lengths[row])[kept[row]] for row in track(requests, "features")]
-    y = np.concatenate([label[row][kept[row]] for row in requests]).astype(np.float32)
+    y = np.concatenate([label[row][kept[row]] for row in requests])
     return pool(np.concatenate(X), y, np.repeat(requests, kept[requests].sum(axis=1)))
 
 
