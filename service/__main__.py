@@ -11,6 +11,7 @@ from typing import Any, NoReturn
 from service import environment
 from service.errors import CandgenError
 from service.settings import PREFIX, Settings, read
+from service.workers import run_folder
 
 _FLAGS = ("store", "host", "port", "workers")
 _BACKLOG = 2048
@@ -44,7 +45,8 @@ def main(arguments: list[str] | None = None) -> None:
     host, port = listener.getsockname()[:2]
     address = f"[{host}]" if ":" in host else host
     print(f"Candgen serves {settings.store} on http://{address}:{port}", file=sys.stderr, flush=True)
-    _serve(settings, listener)
+    with run_folder():
+        _serve(settings, listener)
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:

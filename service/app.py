@@ -8,11 +8,12 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from service import docs, problems, routes, settings
+from service import admin, docs, history_routes, problems, routes, settings
 from service.hot import HotApp
 from service.middleware import EdgeMiddleware
 from service.serving import Holder
 from service.settings import Settings
+from service.swap import Swapper
 
 DESCRIPTION = "Candidates for a ranking service: which items are worth ranking for a user."
 
@@ -30,9 +31,10 @@ def create_app(given: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.holder = Holder(given)
-    app.state.routes = [*routes.router.routes, *docs.router.routes]
-    app.include_router(routes.router)
-    app.include_router(docs.router)
+    routers = (routes.router, history_routes.router, admin.router, docs.router)
+    app.state.routes = [route for router in routers for route in router.routes]
+    for router in routers:
+        app.include_router(router)
     app.add_middleware(EdgeMiddleware)
     problems.install(app)
     return app
@@ -46,13 +48,18 @@ def from_environment() -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    loading = asyncio.create_task(app.state.holder.load_until_ready())
+    holder: Holder = app.state.holder
+    app.state.swapper = Swapper(holder)
+    work = [app.state.swapper.run()] + ([holder.events.run()] if holder.events else [])
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         yield
     finally:
-        loading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loading
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if holder.events:
+            await holder.events.close()
 
 
 def _version() -> str:

@@ -35,7 +35,7 @@ class HotApp(FastAPI):
             return False
         holder: Holder = self.state.holder
         try:
-            serving = holder.serving
+            serving = holder.serving_for(user)
             content = await answer(holder, serving, user, scope["query_string"])
         except Exception:  # the long way meets it again, and says what it is
             return False
