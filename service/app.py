@@ -8,8 +8,9 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from service import docs, problems, routes, settings
+from service import docs, playground, problems, routes, settings
 from service.middleware import EdgeMiddleware
+from service.other_releases import OtherReleases
 from service.serving import Holder
 from service.settings import Settings
 
@@ -29,9 +30,11 @@ def create_app(given: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.holder = Holder(given)
-    app.state.routes = [*routes.router.routes, *docs.router.routes]
-    app.include_router(routes.router)
-    app.include_router(docs.router)
+    routers = [routes.router, docs.router, playground.router if given.playground else playground.without]
+    app.state.others = OtherReleases(app.state.holder.store)
+    app.state.routes = [route for router in routers for route in router.routes]
+    for router in routers:
+        app.include_router(router)
     app.add_middleware(EdgeMiddleware)
     problems.install(app)
     return app

@@ -6,7 +6,7 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -39,6 +39,8 @@ class Serving:
 
     release: Release
     history: HistoryProvider
+    since: float = field(default_factory=time.time)
+    """Unix seconds of the swap."""
 
 
 class Holder:
