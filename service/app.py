@@ -8,9 +8,10 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from service import admin, docs, history_routes, problems, routes, settings
+from service import admin, docs, history_routes, playground, problems, routes, settings
 from service.hot import HotApp
 from service.middleware import EdgeMiddleware
+from service.other_releases import OtherReleases
 from service.serving import Holder
 from service.settings import Settings
 from service.swap import Swapper
@@ -31,7 +32,9 @@ def create_app(given: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.holder = Holder(given)
-    routers = (routes.router, history_routes.router, admin.router, docs.router)
+    front = playground.router if given.playground else playground.without
+    routers = (routes.router, history_routes.router, admin.router, docs.router, front)
+    app.state.others = OtherReleases(app.state.holder.store)
     app.state.routes = [route for router in routers for route in router.routes]
     for router in routers:
         app.include_router(router)

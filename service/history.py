@@ -72,6 +72,11 @@ class SnapshotHistory:
         start, stop = int(self.indptr[row]), int(self.indptr[row + 1])
         return History(self.items[start:stop], self._counts[start:stop], self._last[start:stop])
 
+    @property
+    def newest(self) -> int | None:
+        """Unix seconds of the last event of all."""
+        return int(self._last.max()) if len(self._last) else None
+
     async def get(self, user: Id) -> Lookup:
         """Return `lookup(user)`; nothing to wait for."""
         return Lookup(self.lookup(user))

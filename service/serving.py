@@ -1,6 +1,7 @@
 """What a worker serves: immutable, read once by a request, replaced by one reference."""
 
 import threading
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -36,6 +37,8 @@ class Serving:
 
     release: Release
     history: HistoryProvider
+    since: float = field(default_factory=time.time)
+    """Unix seconds of the swap."""
     queries: dict[Any, Any] = field(default_factory=dict)
     """What `parameters` has read of short queries, which repeat."""
 
@@ -76,6 +79,7 @@ class Holder:
         self._served: Served | None = None
         self._releases: dict[str, Release] = {}
         self._blocked: Sequence[str] = ()
+        self._since = 0.0
         self._lock = threading.Lock()
 
     @property
@@ -112,6 +116,7 @@ class Holder:
         """Serve other releases from now on; requests that have begun keep what they have read."""
         with self._lock:
             self._releases = dict(releases)
+            self._since = time.time()
             self._compose(main)
         self.workers.report(main, [name for name in self.split.names if name in releases])
 
@@ -131,5 +136,5 @@ class Holder:
         if self._blocked:
             release = release.without(self._blocked)
         if self.events is None:
-            return Serving(release, release.history)
-        return Serving(release, LiveHistory(release.history, release.items, self.events))
+            return Serving(release, release.history, self._since)
+        return Serving(release, LiveHistory(release.history, release.items, self.events), self._since)

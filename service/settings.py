@@ -52,6 +52,9 @@ class Settings(BaseSettings):
     request_budget_ms: float = Field(200, gt=0, le=60_000, allow_inf_nan=False)
     """Milliseconds a mix may take; a generator that would take more than half of what is left is given up."""
 
+    playground: bool = True
+    """Whether `/` is the playground, which shows users' histories to whoever reaches it; false: `/` leads to /docs."""
+
     @field_validator("history", mode="before")
     @classmethod
     def _known_history(cls, value: object) -> object:
