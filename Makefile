@@ -6,7 +6,7 @@ HOST ?= 127.0.0.1
 PORT ?= 8000
 BIN := $(VENV)/bin
 
-.PHONY: help install serve check test test-slow format clean
+.PHONY: help install serve check test test-slow faults format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +36,9 @@ test: install  ## the whole test suite in its short form
 
 test-slow: install  ## the long forms too
 	$(BIN)/pytest --run-slow
+
+faults: install  ## the fault tests with their full counts (long); RELIABILITY.md has the numbers
+	$(BIN)/pytest tests/faults --full-faults --timeout 7200 -rA
 
 format: install  ## rewrite the code in the project's format
 	$(BIN)/ruff format

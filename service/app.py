@@ -8,18 +8,20 @@ from importlib.metadata import PackageNotFoundError, version
 
 from fastapi import FastAPI
 
-from service import docs, playground, problems, routes, settings
+from service import admin, docs, history_routes, playground, problems, routes, settings
+from service.hot import HotApp
 from service.middleware import EdgeMiddleware
 from service.other_releases import OtherReleases
 from service.serving import Holder
 from service.settings import Settings
+from service.swap import Swapper
 
 DESCRIPTION = "Candidates for a ranking service: which items are worth ranking for a user."
 
 
 def create_app(given: Settings) -> FastAPI:
     """Return the app; it loads its release in the background once it is started."""
-    app = FastAPI(
+    app = HotApp(
         title="Candgen",
         version=_version(),
         description=DESCRIPTION,
@@ -30,7 +32,8 @@ def create_app(given: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.holder = Holder(given)
-    routers = [routes.router, docs.router, playground.router if given.playground else playground.without]
+    front = playground.router if given.playground else playground.without
+    routers = (routes.router, history_routes.router, admin.router, docs.router, front)
     app.state.others = OtherReleases(app.state.holder.store)
     app.state.routes = [route for router in routers for route in router.routes]
     for router in routers:
@@ -48,13 +51,18 @@ def from_environment() -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    loading = asyncio.create_task(app.state.holder.load_until_ready())
+    holder: Holder = app.state.holder
+    app.state.swapper = Swapper(holder)
+    work = [app.state.swapper.run()] + ([holder.events.run()] if holder.events else [])
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         yield
     finally:
-        loading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loading
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if holder.events:
+            await holder.events.close()
 
 
 def _version() -> str:

@@ -138,7 +138,7 @@ def read_manifest(folder: Path) -> Manifest:
     """Read and validate the manifest alone."""
     path = folder / MANIFEST
     try:
-        with _open_regular(path) as file:
+        with open_regular(path) as file:
             text = file.read(_MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot read the manifest ({error.strerror})") from error
@@ -222,7 +222,7 @@ def _write_file(path: Path, content: bytes) -> FileEntry:
     return FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
     """Open a file that is a plain file itself: no link out of the store, no pipe that blocks."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -233,7 +233,7 @@ def _open_regular(path: Path) -> BinaryIO:
 
 def _check_file(path: Path, entry: FileEntry) -> None:
     try:
-        with _open_regular(path) as file:
+        with open_regular(path) as file:
             size = os.fstat(file.fileno()).st_size
             if size != entry.size:
                 raise ArtifactError(f"{path}: has {size} bytes, the manifest says {entry.size}")
@@ -247,7 +247,7 @@ def _check_file(path: Path, entry: FileEntry) -> None:
 def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
     """Check a .npy file against its entry, then map it."""
     _check_file(path, entry)
-    with _open_regular(path) as file:
+    with open_regular(path) as file:
         try:
             major = np.lib.format.read_magic(file)
             if major != (1, 0):

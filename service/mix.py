@@ -5,12 +5,12 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
-from service.cg.base import CandidateGenerator, Candidates, KnowsUsers, Query
+from service.cg.base import CandidateGenerator, Candidates, Query
 from service.cg.lists import Lists, Source
 from service.cg.mixigen import STRATEGIES, Blend, Doubles, Recipe
 from service.errors import InvalidRequestError
 from service.fill import Filled, fill_up
-from service.generate import Request, make_query
+from service.generate import Request, make_query, user_known
 from service.history import History
 from service.ids import Id
 from service.mix_features import Context
@@ -90,7 +90,7 @@ def mix(release: Release, request: MixRequest, stored: History | None, watch: Wa
     return MixAnswer(
         strategy=strategy,
         cgs=names,
-        user_known=stored is not None or any(isinstance(cg, KnowsUsers) and cg.knows(request.user_id) for cg in cgs),
+        user_known=user_known(cgs, request.user_id, stored),
         blend=blend,
         result=fill_up(own, request.n, query.filters, release.popular),
         sources=found,

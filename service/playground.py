@@ -3,22 +3,19 @@
 They only read, render ids as strings (JavaScript loses digits), and are no part of the interface for services.
 """
 
+from dataclasses import replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from service import parameters, render
+from service import answers, parameters, render
 from service import playground_view as view
 from service.body import read_json
 from service.errors import InvalidRequestError
-from service.generate import generate
-from service.history import HistoryProvider
-from service.mix import mix
 from service.other_releases import OtherReleases
-from service.registry import Release
 from service.routes import DirectRoute
-from service.serving import Holder
+from service.serving import Holder, Serving
 from service.ui_files import page
 
 router = APIRouter(route_class=DirectRoute, include_in_schema=False)
@@ -48,60 +45,57 @@ async def get_about(request: Request) -> Response:
 async def get_user(request: Request) -> Response:
     """Return the newest items of a user's history: `?user_id=`, and `release=` for one that is not served."""
     query = request.query_params
-    release, provider = await _release(request, query.get("release"))
-    user_id = parameters.from_body({"user_id": query.get("user_id")}, release).request.user_id
-    return _json(view.user(release, user_id, await provider.get(user_id)))
+    serving = await _serving(request, query.get("release"))
+    user_id = parameters.from_body({"user_id": query.get("user_id")}, serving.release).request.user_id
+    return _json(view.user(serving.release, user_id, (await serving.history.get(user_id)).history))
 
 
 @router.post("/playground/items")
 async def post_items(request: Request) -> Response:
     """Return names and categories of `ids`, as far as the data has them."""
-    release, _, body = await _asked(request)
-    return _json(view.items(release, body.get("ids")))
+    serving, body = await _asked(request)
+    return _json(view.items(serving.release, body.get("ids")))
 
 
 @router.post("/playground/candidates")
 async def post_candidates(request: Request) -> Response:
     """Answer POST /candidates from any release of the store."""
-    release, provider, body = await _asked(request)
-    asked = parameters.from_body(body, release)
-    found = generate(release, asked.request, await provider.get(asked.request.user_id))
-    return _json(render.answer(release, asked.request, found, True))
+    serving, body = await _asked(request)
+    asked = parameters.from_body(body, serving.release)
+    return _json(await answers.generated(serving, replace(asked, ids_as_strings=True)))
 
 
 @router.post("/playground/mix")
 async def post_mix(request: Request) -> Response:
     """Answer POST /mix from any release of the store."""
-    release, provider, body = await _asked(request)
-    asked = parameters.mix_from_body(body, release)
-    found = mix(release, asked.request, await provider.get(asked.request.user_id), _holder(request).watch)
-    return _json(render.mix(release, asked.request, found, True))
+    serving, body = await _asked(request)
+    asked = parameters.mix_from_body(body, serving.release)
+    return _json(await answers.mixed(_holder(request), serving, replace(asked, ids_as_strings=True)))
 
 
 @router.post("/playground/curves")
 async def post_curves(request: Request) -> Response:
     """Take the body of POST /mix; return MixiGen's score curves and the quotas that they imply."""
-    release, provider, body = await _asked(request)
-    asked = parameters.mix_from_body(body, release).request
-    return _json(view.curves(release, asked, await provider.get(asked.user_id)))
+    serving, body = await _asked(request)
+    asked = parameters.mix_from_body(body, serving.release).request
+    return _json(view.curves(serving.release, asked, (await serving.history.get(asked.user_id)).history))
 
 
-async def _asked(request: Request) -> tuple[Release, HistoryProvider, dict[str, Any]]:
-    """Read a body; return the release it names (the served one if it names none), its histories, and the rest."""
+async def _asked(request: Request) -> tuple[Serving, dict[str, Any]]:
+    """Read a body; return what serves the release it names (the served one if it names none), and the rest."""
     body = dict(parameters.require_object(await read_json(request)))
-    release, provider = await _release(request, body.pop("release", None))
-    return release, provider, body
+    return await _serving(request, body.pop("release", None)), body
 
 
-async def _release(request: Request, name: object) -> tuple[Release, HistoryProvider]:
+async def _serving(request: Request, name: object) -> Serving:
     serving = _holder(request).serving
     if name in (None, "", serving.release.name):
-        return serving.release, serving.history
+        return serving
     if not isinstance(name, str):
         raise InvalidRequestError("release", f"{str(name)[:60]!r} is not the name of a release")
     others: OtherReleases = request.app.state.others
     release = await others.get(name)
-    return release, release.history
+    return Serving(release, release.history)
 
 
 def _json(body: object) -> Response:

@@ -11,6 +11,7 @@ import numpy as np
 
 from service import kinds, mix_kernels
 from service.errors import InvalidRequestError
+from service.generate import user_known
 from service.history import EMPTY, History
 from service.ids import Id
 from service.mix import MixRequest
@@ -54,7 +55,7 @@ def user(release: Release, user_id: Id, history: History | None) -> dict[str, An
     return {
         "user_id": str(user_id),
         "release": release.name,
-        "user_known": history is not None,
+        "user_known": user_known((), user_id, history),
         "distinct_items": len(known),
         "items": items,
     }
