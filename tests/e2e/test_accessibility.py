@@ -4,7 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.e2e.conftest import Service, Visit
+from tests.e2e.conftest import Visit
+from tests.servers import Service
 from tests.stores import user_id
 
 USER = str(user_id(0))
