@@ -8,6 +8,7 @@ from training.cli import (
     candidates,
     evaluate,
     fit,
+    history,
     inspect,
     pipeline,
     prepare,
@@ -43,6 +44,7 @@ COMMANDS: tuple[Command, ...] = (
     releases,
     inspect,
     prune,
+    history,
     pipeline,
     benchmark,
 )
