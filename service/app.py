@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from fastapi import FastAPI
 
 from service import docs, problems, routes, settings
+from service.hot import HotApp
 from service.middleware import EdgeMiddleware
 from service.serving import Holder
 from service.settings import Settings
@@ -18,7 +19,7 @@ DESCRIPTION = "Candidates for a ranking service: which items are worth ranking f
 
 def create_app(given: Settings) -> FastAPI:
     """Return the app; it loads its release in the background once it is started."""
-    app = FastAPI(
+    app = HotApp(
         title="Candgen",
         version=_version(),
         description=DESCRIPTION,

@@ -6,6 +6,7 @@ Everything is validated and mapped before anything is returned, so a caller swap
 import logging
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
@@ -20,6 +21,7 @@ from service.cg.popular import Popular
 from service.errors import ArtifactError, StoreError, UnknownCGError
 from service.history import SnapshotHistory
 from service.ids import IdIndex, union
+from service.item_json import ItemJson
 from service.mix_model import MixModel
 from service.store import DATA, MIXIGEN, ReleaseManifest, Store, lacks_cgs
 from service.store import POPULAR as POPULAR
@@ -49,6 +51,18 @@ class Release:
     def name(self) -> str:
         """The release's name."""
         return self.manifest.release
+
+    def item_json(self, as_strings: bool) -> ItemJson:
+        """Return what renders its items; made when it is first asked for."""
+        return self._string_item_json if as_strings else self._item_json
+
+    @cached_property
+    def _item_json(self) -> ItemJson:
+        return ItemJson(self.items, as_strings=False)
+
+    @cached_property
+    def _string_item_json(self) -> ItemJson:
+        return ItemJson(self.items, as_strings=True)
 
     def cg(self, name: str | None) -> CandidateGenerator:
         """Return a generator by name, the release's default for None."""

@@ -8,13 +8,9 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from service import inventory, openapi, parameters, problems, render, schemas
+from service import answers, inventory, openapi, parameters, problems, render, schemas
 from service.body import read_json
 from service.errors import CandgenError
-from service.generate import Request as GenerateRequest
-from service.generate import generate
-from service.mix import MixRequest, mix
-from service.parameters import Asked
 from service.serving import Holder, Serving
 from service.similar import similar
 
@@ -35,8 +31,8 @@ router = APIRouter(route_class=DirectRoute)
 async def get_candidates(request: Request) -> Response:
     """Candidates of one generator for one user."""
     serving = _serving(request)
-    asked = parameters.from_query(_path_value(request, "user_id"), _query(request), serving.release)
-    return _json(await _answer(serving, asked), serving)
+    user = _path_value(request, "user_id")
+    return _response(await answers.candidates(_holder(request), serving, user, _query(request)), serving)
 
 
 @router.post("/candidates", **openapi.operation(schemas.Candidates, openapi.CANDIDATES_BODY))
@@ -44,7 +40,7 @@ async def post_candidates(request: Request) -> Response:
     """The same with the parameters in a JSON body: for long lists, and ids with a comma or slash."""
     serving = _serving(request)
     asked = parameters.from_body(await read_json(request), serving.release)
-    return _json(await _answer(serving, asked), serving)
+    return _json(await answers.generated(serving, asked), serving)
 
 
 @router.post("/candidates:batch", **openapi.operation(schemas.BatchAnswer, openapi.BATCH_BODY))
@@ -59,8 +55,8 @@ async def post_batch(request: Request) -> Response:
 async def get_mix(request: Request) -> Response:
     """Candidates of several generators, blended for one user at one moment."""
     serving = _serving(request)
-    asked = parameters.mix_from_query(_path_value(request, "user_id"), _query(request), serving.release)
-    return _json(await _blend(request, serving, asked), serving)
+    user = _path_value(request, "user_id")
+    return _response(await answers.blended(_holder(request), serving, user, _query(request)), serving)
 
 
 @router.post("/mix", **openapi.operation(schemas.Mix, openapi.MIX_BODY))
@@ -68,7 +64,7 @@ async def post_mix(request: Request) -> Response:
     """The same with the parameters in a JSON body."""
     serving = _serving(request)
     asked = parameters.mix_from_body(await read_json(request), serving.release)
-    return _json(await _blend(request, serving, asked), serving)
+    return _json(await answers.mixed(_holder(request), serving, asked), serving)
 
 
 @router.get("/similar/{item_id}", **openapi.operation(schemas.SimilarItems, openapi.SIMILAR))
@@ -111,29 +107,21 @@ async def get_ready(request: Request) -> Response:
     return _json({"status": "ready", "release": serving.release.name}, serving)
 
 
-async def _blend(request: Request, serving: Serving, asked: Asked[MixRequest]) -> dict[str, Any]:
-    stored = await serving.history.get(asked.request.user_id)
-    found = mix(serving.release, asked.request, stored, _holder(request).watch)
-    return render.mix(serving.release, asked.request, found, asked.ids_as_strings)
-
-
-async def _answer(serving: Serving, asked: Asked[GenerateRequest]) -> dict[str, Any]:
-    stored = await serving.history.get(asked.request.user_id)
-    found = generate(serving.release, asked.request, stored)
-    return render.answer(serving.release, asked.request, found, asked.ids_as_strings)
-
-
 async def _batch_item(request: Request, serving: Serving, body: object) -> dict[str, Any]:
     await asyncio.sleep(0)  # let other requests in between
     try:
-        return await _answer(serving, parameters.from_body(body, serving.release))
+        return await answers.generated(serving, parameters.from_body(body, serving.release))
     except CandgenError as error:
         return {"user_id": parameters.echoed_user(body), "error": problems.problem(error, request)}
 
 
 def _json(body: object, serving: Serving | None = None) -> Response:
+    return _response(render.dumps(body), serving)
+
+
+def _response(content: bytes, serving: Serving | None) -> Response:
     headers = {"X-Model-Release": serving.release.name} if serving else None
-    return Response(render.dumps(body), headers=headers, media_type="application/json")
+    return Response(content, headers=headers, media_type="application/json")
 
 
 def _holder(request: Request) -> Holder:

@@ -6,12 +6,13 @@ import gc
 import logging
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
-from service import kernels, mix_kernels, registry
+from service import json_kernels, kernels, mix_kernels, registry
 from service.errors import NotReadyError, StoreError
 from service.generate import Request, generate
 from service.history import HistoryProvider
@@ -39,6 +40,13 @@ class Serving:
 
     release: Release
     history: HistoryProvider
+    queries: dict[Any, Any] = field(default_factory=dict)
+    """What `parameters` has read of short queries, which repeat."""
+
+    @property
+    def header(self) -> bytes:
+        """The value of X-Model-Release."""
+        return self.release.name.encode()
 
 
 class Holder:
@@ -132,6 +140,7 @@ def compile_kernels() -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         kernels.warm_up()
         mix_kernels.warm_up()
+        json_kernels.warm_up()
 
 
 def rehearse(release: Release) -> None:
