@@ -47,7 +47,7 @@ lock: install  ## pin every dependency of the image in requirements.lock
 	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --output-file requirements.lock pyproject.toml
 
 compose-test:  ## the compose file end to end, on a small data set (needs Docker and Compose)
-	$(PYTHON) deploy/compose_test.py --dataset $(COMPOSE_DATASET)
+	$(PYTHON) tests/compose.py --dataset $(COMPOSE_DATASET)
 
 format: install  ## rewrite the code in the project's format
 	$(BIN)/ruff format

@@ -7,11 +7,16 @@ counts for itself; `metrics_share` adds the workers up, `metrics_text` writes th
 import time
 from bisect import bisect_left
 from collections.abc import Iterable, Mapping
+from typing import Any
 
 BOUNDS = (0.0001, 0.00025, 0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0)
 """Upper bounds of the latency histogram's buckets, in seconds; one more bucket is open."""
 _RETURNED, _FALLBACK, _SUM, _FIRST = 0, 1, 2, 3
 WIDTH = _FIRST + len(BOUNDS) + 1
+
+NO_ROUTE, CLIENT_LEFT = "none", 499
+"""The route of unknown paths; the status of requests whose client left before an answer."""
+HOT_ROUTES = {"candidates": "/candidates/{user_id}", "mix": "/mix/{user_id}"}
 
 Labels = tuple[str, ...]
 COUNTERS: Mapping[str, tuple[Labels, str]] = {
@@ -35,6 +40,10 @@ GAUGES: Mapping[str, tuple[Labels, str]] = {
     "start_time_seconds": ((), "When the worker started, in unix seconds"),
 }
 """Values of one worker: each is exposed with the worker's `pid`."""
+
+_NO_STATE: Mapping[str, float] = {}
+ARRIVED = "arrived"
+"""In the state of an ASGI scope: when the request's headers were read, of `time.perf_counter`."""
 
 requests: dict[tuple[str, str, int], list[float]] = {}
 """(route, cg, status) → candidates returned, fallbacks, sum of seconds, count of each bucket."""
@@ -65,6 +74,18 @@ def observe(
     if degraded:
         for what in degraded:
             count("degraded", (route, what))
+
+
+def answered(route: str, status: int, scope: Mapping[str, Any], body: Mapping[str, Any] | None) -> None:
+    """Count the answer to the request of an ASGI scope; `body` if it is one of candidates."""
+    now = time.perf_counter()
+    seconds = now - scope.get("state", _NO_STATE).get(ARRIVED, now)
+    if body is None:
+        observe(route, "", status, seconds)
+        return
+    observe(route, body["cg"], status, seconds, body["returned"], body["fallback"] is not None, body["degraded"])
+    if "slots" in body:
+        slots(body["slots"])
 
 
 def slots(supplied: Mapping[str, int]) -> None:

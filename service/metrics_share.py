@@ -16,8 +16,19 @@ import orjson
 
 from service import metrics
 from service.metrics import Labels
+from service.workers import RUN_DIR
 
 _DEAD, _GUARD, _SNAPSHOT, _LOCK = "dead.json", "guard", ".json", ".lock"
+
+
+def shared_folder() -> Path | None:
+    """Return where the workers of this service meet, None if there is no such folder."""
+    given = os.environ.get(RUN_DIR)
+    if not given or not Path(given).is_dir():
+        return None
+    folder = Path(given) / "metrics"
+    folder.mkdir(exist_ok=True)
+    return folder
 
 
 @dataclass

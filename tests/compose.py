@@ -44,7 +44,9 @@ class Compose:
 
     def container(self, service: str) -> str:
         """Return the id of a service's container, running or not."""
-        return self("ps", "-q", "-a", service).split()[0] if "v2" in self.version() else self("ps", "-q", service).strip()
+        return (
+            self("ps", "-q", "-a", service).split()[0] if "v2" in self.version() else self("ps", "-q", service).strip()
+        )
 
     def version(self) -> str:
         """Say v1 or v2."""
@@ -106,7 +108,8 @@ def candidates(compose: Compose) -> None:
 def mix(compose: Compose) -> None:
     """A blend."""
     answer = get(compose.url + "/mix/1?n=20")
-    assert answer["returned"] == 20 and sum(answer["slots"].values()) > 0, answer
+    assert answer["returned"] == 20
+    assert sum(answer["slots"].values()) > 0, answer
 
 
 def hardened(compose: Compose) -> None:
@@ -221,7 +224,9 @@ def answering(compose: Compose) -> Iterator[None]:
 
 def wait_until_healthy(compose: Compose) -> None:
     """Wait for the health check of the service."""
-    wait(lambda: state(compose, "service").get("Health", {}).get("Status") == "healthy", 180, "the service to be healthy")
+    wait(
+        lambda: state(compose, "service").get("Health", {}).get("Status") == "healthy", 180, "the service to be healthy"
+    )
 
 
 def wait(condition: Callable[[], bool], seconds: float, what: str) -> None:
