@@ -17,16 +17,23 @@ GATE, DRAIN = "gate", "drain"
 """In the state of the application's lifespan: what is asked here. Without a gate, everything is let in."""
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
+_MOST_PASSED = 8
 _BODY = (b"content-length", b"transfer-encoding")
 
 
 class Turns:
-    """Starts one request in a turn of the event loop, so that the loop reads sockets between two."""
+    """Starts one request in a turn of the event loop, so that the loop reads sockets between two.
+
+    While others wait, turns in which something arrived are followed by some without a request: the loop accepts one
+    connection a turn, and callers that are to be refused should not have to wait for that.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[tuple[Protocol, RequestResponseCycle, Any]] = deque()
         self._taken = False
+        self._arrived = False
+        self._passed = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
@@ -40,7 +47,17 @@ class Turns:
             self._loop.call_soon(self._next)
             protocol.start(cycle, app)
 
+    def note_arrival(self) -> None:
+        """Say that a connection or a request has come in this turn."""
+        self._arrived = True
+
     def _next(self) -> None:
+        if self._arrived and self._waiting and self._passed < _MOST_PASSED:
+            self._arrived = False
+            self._passed += 1
+            self._loop.call_soon(self._next)
+            return
+        self._passed = 0
         while self._waiting:
             protocol, cycle, app = self._waiting.popleft()
             if cycle.disconnected:  # nobody waits for this one any more
@@ -64,9 +81,15 @@ class Protocol(HttpToolsProtocol):
         self._turns: Turns = turns
         self._refused = False
 
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        """Note that there may be more to accept."""
+        self._turns.note_arrival()
+        super().connection_made(transport)
+
     def on_headers_complete(self) -> None:
         """Let a request in, or refuse it."""
         self._refused = False
+        self._turns.note_arrival()
         if self._gate and self._gate.shut(len(self.tasks) + len(self._turns)) and self._may_refuse():
             self._refused = True
             self._refuse()
