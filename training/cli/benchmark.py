@@ -1,26 +1,27 @@
-"""`benchmark`: quality, fit times and ratios to other libraries, as tables."""
+"""`benchmark`: the quality report of a dataset, or ratios to other libraries as tables."""
 
 import argparse
 import tempfile
 from pathlib import Path
 
-from service.store import Store
-from training import benchmark, peers
+from training import benchmark, peers, report
 from training.datasets import DATASETS
 from training.pipeline import Log, plan_for
 
 NAME = "benchmark"
-HELP = "measure all models on a dataset: quality, fit time, size; with --peers, speed against other libraries"
+HELP = "measure all models on a dataset, as a report; with --peers, speed against other libraries"
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the subcommand."""
     parser.add_argument("--dataset", required=True, choices=DATASETS, metavar="NAME", help=", ".join(DATASETS))
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for NAME.md and NAME.json")
+    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for NAME.html, .md, .json")
     parser.add_argument("--path", type=Path, metavar="P", help="the raw data, instead of fetching it")
     parser.add_argument("--peers", action="store_true", help="only the ratios to other libraries (extra: peers)")
     parser.add_argument(
-        "--quick", action="store_true", help="with --peers: one round instead of three, fewer iterations"
+        "--quick",
+        action="store_true",
+        help="a sample of the users; with --peers: one round instead of three, fewer iterations",
     )
 
 
@@ -32,10 +33,7 @@ def run(args: argparse.Namespace) -> None:
         if args.peers:
             ratios = peers.compare(plan, log, rounds=1 if args.quick else 3, quick=args.quick)
             tables = {"Speed against other libraries, two threads each": ratios}
-            name = f"{args.dataset}-peers"
+            text = benchmark.write(args.out, f"{args.dataset}-peers", tables)
         else:
-            quality, fits = benchmark.run(plan, log, Store(Path(folder) / "store"))
-            levels = benchmark.with_reference_levels(quality, args.dataset)
-            tables = {f"Quality, mean over {plan.unit}s": levels, "Fits": fits}
-            name = args.dataset
-    print(benchmark.write(args.out, name, tables))
+            text = report.run(args.dataset, plan, log, args.out, quick=args.quick)
+    print(text)
