@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from service import json_kernels, kernels, mix_kernels, registry
+from service import compact_kernels, json_kernels, kernels, mix_kernels, registry
 from service.errors import NotReadyError, StoreError
 from service.generate import Request, generate
 from service.history import HistoryProvider
@@ -139,6 +139,7 @@ def compile_kernels() -> None:
     with Path(kernels.__file__).open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         kernels.warm_up()
+        compact_kernels.warm_up()
         mix_kernels.warm_up()
         json_kernels.warm_up()
 
