@@ -11,9 +11,12 @@ from typing import Any, NoReturn
 from service import environment
 from service.errors import CandgenError
 from service.settings import PREFIX, Settings, read
+from service.workers import run_folder
 
 _FLAGS = ("store", "host", "port", "workers")
 _BACKLOG = 2048
+_LONGEST_GOODBYE = 10
+"""Seconds that open answers may take once the worker has stopped listening."""
 SERVER_OPTIONS: Mapping[str, Any] = {
     "loop": "uvloop",
     "http": "service.protocol:Protocol",
@@ -22,6 +25,8 @@ SERVER_OPTIONS: Mapping[str, Any] = {
     "access_log": False,
     "server_header": False,
     "backlog": _BACKLOG,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": _LONGEST_GOODBYE,
 }
 """How uvicorn is run; the load tests run their floor in the same way."""
 
@@ -44,7 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     host, port = listener.getsockname()[:2]
     address = f"[{host}]" if ":" in host else host
     print(f"Candgen serves {settings.store} on http://{address}:{port}", file=sys.stderr, flush=True)
-    _serve(settings, listener)
+    with run_folder():
+        _serve(settings, listener)
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
