@@ -37,7 +37,7 @@ class Settings(BaseSettings):
     """Worker processes; they share the mapped arrays of a release."""
     history: Literal["snapshot"] = "snapshot"
     """Where users' histories come from; snapshot: the release itself, as of its training data."""
-    queue_budget_ms: float = Field(50, gt=0, le=60_000, allow_inf_nan=False)
+    queue_budget_ms: float = Field(100, gt=0, le=60_000, allow_inf_nan=False)
     """Milliseconds of work that may wait in a worker; a request that would wait longer gets a 503 at once."""
     drain_seconds: float = Field(2, ge=0, le=300, allow_inf_nan=False)
     """Seconds between SIGTERM and the end in which a worker answers, but is not ready any more."""
