@@ -32,12 +32,14 @@ HOT: Mapping[str, Answer] = {"candidates": candidates, "mix": blended}
 async def generated(serving: Serving, asked: Asked[Request]) -> Body:
     """Return the body of an answer of one generator."""
     stored = await serving.history.get(asked.request.user_id)
-    found = generate(serving.release, asked.request, stored)
+    found = generate(serving.release, asked.request, stored.history)
+    found.degraded.extend(stored.degraded)
     return render.answer(serving.release, asked.request, found, asked.ids_as_strings)
 
 
 async def mixed(holder: Holder, serving: Serving, asked: Asked[MixRequest]) -> Body:
     """Return the body of a blended answer."""
     stored = await serving.history.get(asked.request.user_id)
-    found = mix(serving.release, asked.request, stored, holder.watch)
+    found = mix(serving.release, asked.request, stored.history, holder.watch)
+    found.degraded.extend(stored.degraded)
     return render.mix(serving.release, asked.request, found, asked.ids_as_strings)

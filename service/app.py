@@ -8,15 +8,17 @@ from typing import Any
 
 from fastapi import FastAPI
 
-from service import docs, logs, problems, routes, settings, vitals
+from service import admin, docs, history_routes, logs, playground, problems, routes, settings, vitals
 from service.drain import Drain
 from service.gate import Gate
 from service.hot import HotApp
 from service.metrics_share import Share, shared_folder
 from service.middleware import EdgeMiddleware
+from service.other_releases import OtherReleases
 from service.protocol import DRAIN, GATE
 from service.serving import Holder
 from service.settings import Settings
+from service.swap import Swapper
 
 DESCRIPTION = "Candidates for a ranking service: which items are worth ranking for a user."
 
@@ -37,9 +39,12 @@ def create_app(given: Settings) -> FastAPI:
     app.state.share = Share(shared_folder())
     app.state.gate = Gate(given.queue_budget_ms / 1000)
     app.state.drain = Drain(given.drain_seconds)
-    app.state.routes = [*routes.router.routes, *docs.router.routes]
-    app.include_router(routes.router)
-    app.include_router(docs.router)
+    front = playground.router if given.playground else playground.without
+    routers = (routes.router, history_routes.router, admin.router, docs.router, front)
+    app.state.others = OtherReleases(app.state.holder.store)
+    app.state.routes = [route for router in routers for route in router.routes]
+    for router in routers:
+        app.include_router(router)
     app.add_middleware(EdgeMiddleware)
     problems.install(app)
     return app
@@ -54,17 +59,22 @@ def from_environment() -> FastAPI:
 
 @contextlib.asynccontextmanager
 async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    holder: Holder = app.state.holder
     app.state.share.open()
     app.state.drain.install()
-    loading = asyncio.create_task(app.state.holder.load_until_ready())
-    reporting = asyncio.create_task(vitals.keep_reporting(app.state.share))
+    app.state.swapper = Swapper(holder)
+    work = [app.state.swapper.run(), vitals.keep_reporting(app.state.share)]
+    if holder.events:
+        work.append(holder.events.run())
+    tasks = [asyncio.create_task(one) for one in work]
     try:
         yield {GATE: app.state.gate, DRAIN: app.state.drain}
     finally:
-        for task in (loading, reporting):
+        for task in tasks:
             task.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await task
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if holder.events:
+            await holder.events.close()
         app.state.share.close()
 
 

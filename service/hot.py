@@ -35,7 +35,7 @@ class HotApp(FastAPI):
             return False
         holder: Holder = self.state.holder
         try:
-            serving = holder.serving
+            serving = holder.serving_for(user)
             body = await answer(holder, serving, user, scope["query_string"])
             content = render.dumps(body)
         except Exception:  # the long way meets it again, and says what it is

@@ -55,9 +55,7 @@ class ItemJson:
         scored = json_kernels.write_items(ids.bytes, ids.starts, ids.longest, own.items, _numbers(own.scores))
         return self._array(scored, fill, of_mix=False)
 
-    def blend(
-        self, own: Candidates, names: Sequence[str], cgs: Ints, ranks: Ints, fill: Ints
-    ) -> bytes:
+    def blend(self, own: Candidates, names: Sequence[str], cgs: Ints, ranks: Ints, fill: Ints) -> bytes:
         """Return the array of a mix; cgs: for every item a place in `names`."""
         ids, known = self._ids, Texts.of(names)
         supplied = json_kernels.write_blend(

@@ -10,13 +10,18 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from service.errors import (
+    AdminOffError,
     CandgenError,
+    HistoryReadOnlyError,
+    HistoryUnavailableError,
     InvalidRequestError,
     NotAbleError,
     NotReadyError,
+    NotWritableError,
     StoreError,
     UnknownCGError,
     UnknownItemError,
+    WrongKeyError,
 )
 from service.parameters import InvalidParametersError
 
@@ -24,6 +29,10 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "1"
+EXTRA_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'ApiKey header="X-API-Key"'},
+    503: {"Retry-After": RETRY_SECONDS},
+}
 OVERLOADED = "Overloaded"
 
 STATUSES: Mapping[type[CandgenError], tuple[int, str]] = {
@@ -34,6 +43,11 @@ STATUSES: Mapping[type[CandgenError], tuple[int, str]] = {
     UnknownItemError: (404, "Unknown item"),
     NotReadyError: (503, "Not ready"),
     StoreError: (503, "Store not readable"),
+    NotWritableError: (409, "Store not writable"),
+    HistoryReadOnlyError: (409, "History is read-only"),
+    HistoryUnavailableError: (503, "History not available"),
+    AdminOffError: (403, "Admin routes are off"),
+    WrongKeyError: (401, "Wrong key"),
     CandgenError: (500, "Internal error"),
 }
 """Status and title of every domain error; a class not listed takes those of its nearest base."""
@@ -128,5 +142,5 @@ def _slug(title: str) -> str:
 
 
 def _response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    extra = {"Retry-After": RETRY_SECONDS} if body["status"] == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    extra = EXTRA_HEADERS.get(body["status"], {})
     return Response(orjson.dumps(body), body["status"], headers={**(headers or {}), **extra}, media_type=MEDIA_TYPE)

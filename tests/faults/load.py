@@ -1,4 +1,4 @@
-"""A load generator that costs little: bare HTTP/1.1 on keep-alive connections, open loop (a rate) or closed."""
+"""A load generator that costs little: bare HTTP/1.1 on kept connections; open loop (a rate) or closed (callers)."""
 
 import asyncio
 import time
