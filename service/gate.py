@@ -10,7 +10,7 @@ refusal takes some ten microseconds and waits for one answer at most.
 import time
 
 FIRST_ESTIMATE = 0.001
-LEAST_WAITING = 4
+LEAST_WAITING = 8
 """So many may always wait: at first the estimate is a guess, and a burst is not an overload."""
 _WEIGHT = 0.05
 _LONGEST_SAMPLE = 1.0

@@ -4,6 +4,7 @@ import asyncio
 import os
 import time
 from collections import deque
+from http import HTTPStatus
 from typing import Any
 
 import orjson
@@ -18,6 +19,8 @@ GATE, DRAIN = "gate", "drain"
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
 _MOST_PASSED = 8
+_MOST_HEADER_BYTES = 64 * 1024
+_MOST_HEADERS = 100
 _BODY = (b"content-length", b"transfer-encoding")
 
 
@@ -80,11 +83,24 @@ class Protocol(HttpToolsProtocol):
             turns = self.server_state.turns = Turns(self.loop)  # type: ignore[attr-defined]
         self._turns: Turns = turns
         self._refused = False
+        self._header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Note that there may be more to accept."""
         self._turns.note_arrival()
         super().connection_made(transport)
+
+    def on_message_begin(self) -> None:
+        """Count headers anew."""
+        self._header_bytes = 0
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header, within limits; the parser turns what is raised into `send_400_response`."""
+        self._header_bytes += len(name) + len(value)
+        if self._header_bytes > _MOST_HEADER_BYTES or len(self.headers) >= _MOST_HEADERS:
+            raise ValueError("headers too large")
+        super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
         """Let a request in, or refuse it."""
@@ -146,6 +162,10 @@ class Protocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         """Answer bytes that are no HTTP request, or a URL above the parser's 64 KB, and hang up."""
+        if self._header_bytes > _MOST_HEADER_BYTES or len(self.headers or ()) >= _MOST_HEADERS:
+            detail = f"at most {_MOST_HEADERS} headers of {_MOST_HEADER_BYTES} bytes together are accepted; send less"
+            self._write(431, HTTPStatus(431).phrase, detail, close=True)
+            return
         detail = f"{msg} Not HTTP, or a URL of more than 64 KB: send long lists by POST."
         self._write(400, "Bad Request", detail, close=True)
 
@@ -154,7 +174,7 @@ class Protocol(HttpToolsProtocol):
         content = orjson.dumps(problems.bare(status, title, detail, request_id))
         retry = f"retry-after: {problems.RETRY_SECONDS}\r\n" if status == 503 else ""
         head = (
-            f"HTTP/1.1 {status} {'Bad Request' if status == 400 else 'Service Unavailable'}\r\n"
+            f"HTTP/1.1 {status} {HTTPStatus(status).phrase}\r\n"
             f"content-type: {problems.MEDIA_TYPE}\r\n"
             f"content-length: {len(content)}\r\n"
             f"x-request-id: {request_id}\r\n"

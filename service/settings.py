@@ -49,7 +49,7 @@ class Settings(BaseSettings):
     """Key of the admin routes and of writing history (X-API-Key); empty: no admin routes, history open to all."""
     split: str = ""
     """Shares of users by release, as in releaseA=95,releaseB=5; empty: all get the current release."""
-    queue_budget_ms: float = Field(50, gt=0, le=60_000, allow_inf_nan=False)
+    queue_budget_ms: float = Field(100, gt=0, le=60_000, allow_inf_nan=False)
     """Milliseconds of work that may wait in a worker; a request that would wait longer gets a 503 at once."""
     drain_seconds: float = Field(2, ge=0, le=300, allow_inf_nan=False)
     """Seconds between SIGTERM and the end in which a worker answers, but is not ready any more."""

@@ -21,7 +21,7 @@ async def app(scope, receive, send):
     if scope["type"] == "lifespan":
         await receive()
         if GATED:
-            scope["state"][GATE] = Gate(0.05)
+            scope["state"][GATE] = Gate(0.1)
         await send({"type": "lifespan.startup.complete"})
         with contextlib.suppress(Exception):
             await receive()

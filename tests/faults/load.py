@@ -108,6 +108,11 @@ class Client:
             raise
         return connection
 
+    async def close(self):
+        for connection in self._idle:
+            connection.transport.close()
+        await asyncio.sleep(0.05)  # the loop must see them closed before it is closed itself
+
     def _drop(self, connection):
         self._open -= 1
         connection.transport.close()
@@ -136,21 +141,23 @@ async def _open_loop(port, paths, rate, seconds):
         task.add_done_callback(tasks.discard)
     result.seconds = time.perf_counter() - start
     await asyncio.gather(*tasks)
+    await client.close()
     return result
 
 
-async def _closed_loop(port, paths, callers, seconds):
+async def _closed_loop(port, paths, callers, seconds, go_on):
     client, result = Client(port), Result()
     start = time.perf_counter()
     end = start + seconds
 
     async def call(number):
-        while time.perf_counter() < end:
+        while time.perf_counter() < end and go_on():
             number += callers
             await _one(client, paths[number % len(paths)], time.perf_counter(), result)
 
     await asyncio.gather(*(call(number) for number in range(callers)))
     result.seconds = time.perf_counter() - start
+    await client.close()
     return result
 
 
@@ -159,6 +166,6 @@ def open_loop(port, paths, rate, seconds) -> Result:
     return uvloop.run(_open_loop(port, paths, rate, seconds))
 
 
-def closed_loop(port, paths, callers, seconds) -> Result:
+def closed_loop(port, paths, callers, seconds, go_on=lambda: True) -> Result:
     """Ask from so many callers, each when it has its answer."""
-    return uvloop.run(_closed_loop(port, paths, callers, seconds))
+    return uvloop.run(_closed_loop(port, paths, callers, seconds, go_on))
