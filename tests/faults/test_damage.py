@@ -149,7 +149,7 @@ def hostile_manifest(path: Path, content: bytes, rng) -> None:
         arrays[str(value)] = arrays.pop(key)
     else:
         manifest[place] = value
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(manifest, indent=1))
 
 
 def damage(root: Path, rng) -> tuple[str, Path, bytes]:
@@ -181,6 +181,11 @@ def restore(path: Path, content: bytes) -> None:
     path.write_bytes(content)
 
 
+def _difference(path: Path, content: bytes) -> str:
+    before, after = content.split(b"\n"), path.read_bytes().split(b"\n")
+    return str(set(after) - set(before))[:300]
+
+
 def _look_at_damaged(root: Path, rounds: int, seed: int, told) -> None:
     """In a process of its own, because a crash is what is looked for."""
     rng = np.random.default_rng(seed)
@@ -194,7 +199,7 @@ def _look_at_damaged(root: Path, rounds: int, seed: int, told) -> None:
             if before is None:  # zeros over zeros are no damage
                 counts[what] += 1
                 registry.load(store)
-                accepted.append(f"{what}: {path.parent.parent.name}/{path.name}")
+                accepted.append(f"{what}: {path.parent.parent.name}/{path.name}: {_difference(path, content)}")
         except StoreError:
             pass
         restore(path, content)
@@ -266,7 +271,7 @@ def out_of_range(arrays, key, rng):
     arrays[key].reshape(-1)[rng.integers(0, arrays[key].size)] = (10**6, -5, 2**31 - 1)[rng.integers(0, 3)]
 
 
-POINTERS = ("indices", "columns", "history_items", "history_indptr", "indptr", "popular_order")
+POINTERS = ("history_items", "history_indptr", "weights_indptr", "weights_columns", "popular_order")
 
 
 def test_right_checksums_do_not_make_nonsense_acceptable(sound, tmp_path, full_faults):
@@ -284,7 +289,7 @@ def test_right_checksums_do_not_make_nonsense_acceptable(sound, tmp_path, full_f
         if key is None or not arrays[key].size:
             continue
         kinds = [of_another_type]
-        if name != "mixigen":
+        if name != "mixigen" and len(arrays) > 1:  # without other arrays fewer ids are a smaller model
             kinds += [of_another_shape]
         if arrays[key].dtype.kind == "f":
             kinds += [with_nan, with_nan]
