@@ -118,7 +118,7 @@ class RedisEvents:
                 if self.breaker.closed:
                     try:
                         await asyncio.wait_for(self._sync_forgotten(), WRITE_SECONDS)
-                    except (RedisError, OSError, TimeoutError) as error:
+                    except Exception as error:
                         log.warning("redis: the forgotten users could not be read: %s", error)
                 await asyncio.sleep(SYNC_SECONDS)
         finally:

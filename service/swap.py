@@ -9,7 +9,7 @@ import contextlib
 import gc
 import logging
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from service import registry
@@ -56,7 +56,7 @@ class Swapper:
 
     async def run(self) -> None:
         """Watch the store for as long as the process lives."""
-        await asyncio.to_thread(self.look_for_blocked)
+        await self._survive(self.look_for_blocked)
         await asyncio.gather(self._watch_releases(), self._watch_blocked())
 
     def wake(self) -> None:
@@ -66,7 +66,7 @@ class Swapper:
     async def _watch_releases(self) -> None:
         while True:
             self._wake.clear()
-            await asyncio.to_thread(self.look)
+            await self._survive(self.look)
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(self._wake.wait(), POLL_SECONDS)
 
@@ -74,7 +74,14 @@ class Swapper:
         """Apart, because a release may take long to load."""
         while True:
             await asyncio.sleep(POLL_SECONDS)
-            await asyncio.to_thread(self.look_for_blocked)
+            await self._survive(self.look_for_blocked)
+
+    async def _survive(self, look: Callable[[], None]) -> None:
+        """Look in a thread; whatever goes wrong there must not end the watch."""
+        try:
+            await asyncio.to_thread(look)
+        except Exception:
+            log.exception("the store could not be looked at")
 
     def look_for_blocked(self) -> None:
         """Serve what BLOCKED lets pass; a file that cannot be read changes nothing."""

@@ -103,6 +103,21 @@ def test_current_that_cannot_be_read_changes_nothing(tmp_path: Path) -> None:
         assert serves(client) == good
 
 
+def test_the_watch_survives_what_nobody_expected(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    store = tiny_store(tmp_path)
+    with running(tmp_path) as client:
+
+        def fail(*_: object) -> None:
+            raise RuntimeError("nobody expected this")
+
+        with monkeypatch.context() as broken:
+            broken.setattr(type(store), "current", fail)
+            broken.setattr(type(store), "blocked", fail)
+            client.let_run(0.2)
+        new = tiny_store(tmp_path, seed=3).current()
+        until(client, lambda: serves(client) == new)
+
+
 def test_at_start_the_nearest_good_ancestor_is_served(tmp_path: Path) -> None:
     store = tiny_store(tmp_path)
     good = store.current()
