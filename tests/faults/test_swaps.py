@@ -3,13 +3,16 @@
 import os
 import signal
 import time
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from service.store import Store
 from tests.faults.process import service_process, wait_for
 from tests.faults.traffic import SameAnswers, Traffic
-from tests.stores import item_id, tiny_store, user_id
+from tests.stores import item_id, tiny_interactions, tiny_store, user_id
+from training.artifacts import data_draft, model_draft, weight_arrays
 
 PATHS = [
     *(f"/candidates/{user_id(user)}?n=5&cg={cg}" for user in range(6) for cg in ("ease", "slim", "popular")),
@@ -138,3 +141,46 @@ def test_a_stopped_worker_is_replaced(store, tmp_path, full_faults):
 
         wait_for(replaced, "the stopped worker is replaced", 120)
         print(f"COUNTED replaced after {time.perf_counter() - start:.1f} s")
+
+
+def dense_release(store: Store, n_items: int, seed: int) -> str:
+    """Publish an EASE whose matrix outweighs the process."""
+    tiny = tiny_interactions("int64")
+    extra = np.arange(n_items - len(tiny.item_ids)) + 1000
+    wide = replace(
+        tiny,
+        item_ids=np.concatenate([tiny.item_ids, extra]),
+        item_categories=[None] * n_items,
+        item_names=[None] * n_items,
+    )
+    W = np.random.default_rng(seed).random((n_items, n_items), np.float32)
+    data = data_draft(wide)
+    arrays, config = weight_arrays(W), {"weighting": "count"}
+    known = {"data_fingerprint": data.data_fingerprint, "fit_seconds": 0.0, "metrics": {}, "files": {}}
+    return store.publish([data, model_draft("ease", "ease", wide, arrays, config, **known)]).release
+
+
+def test_memory_while_two_releases_are_loaded(tmp_path, full_faults):
+    n_items, swaps = (8000, 20) if full_faults else (1500, 3)
+    store = Store(tmp_path / "store")
+    dense_release(store, n_items, 0)
+    paths = [f"/candidates/{user_id(user, 'int64')}?n=100" for user in range(6)]
+    paths += [f"/candidates/1?history={item}" for item in range(1000, 1000 + n_items - 8, 5)]
+    with service_process(store.root, tmp_path / "log", 1) as service:
+        pid = service.workers()[0]["pid"]
+        with Traffic(service.port, paths, connections=3, depth=2) as traffic:
+            traffic.wait_for(len(paths))
+            steady = service.rss(pid)
+            for swap in range(swaps):
+                name = dense_release(store, n_items, swap + 1)
+                service.wait_until_served(name, 1)
+                store.prune(keep=1)
+            traffic.wait_for(len(paths))
+            after, peak = service.rss(pid), service.rss(pid, "VmHWM")
+        assert (traffic.seen.wrong, traffic.seen.lost) == ([], 0)
+    assert peak <= 2.2 * steady
+    assert after <= 1.3 * steady
+    print(
+        f"COUNTED {swaps} swaps of {n_items**2 * 4 / 2**20:.0f} MiB under load: RSS {steady / 2**20:.0f} MiB steady, "
+        f"{peak / steady:.2f} times at the peak, {after / steady:.2f} times after the last"
+    )
