@@ -22,6 +22,8 @@ def popular(name: str, artifact: Artifact, items: ItemMap) -> Popular:
     check_rows(f"{name}: popular_order", order, len(items))
     if len(scores) != len(items):
         raise ArtifactError(f"{name}: popularity has {len(scores)} values for {len(items)} items")
+    if len(order) != np.count_nonzero(scores) or len(np.unique(order)) != len(order):
+        raise ArtifactError(f"{name}: popular_order is not an order of the items with a popularity")
     return Popular(name, items.release_items(order), in_release(scores, items, 0.0))
 
 
