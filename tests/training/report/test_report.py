@@ -69,7 +69,7 @@ def test_every_section_is_in_all_three_files(written: Path) -> None:
     assert speed["mix"]["HTTP requests/s"] < speed["popular"]["in process requests/s"]
     ann = by_title["Approximate against exact search"]["table"]
     recalls = [row["recall@100"] for row in ann.values()]
-    assert recalls[-1] >= recalls[0] > 0
+    assert recalls[-1] > 0.95
     pruning = by_title["Pruning of EASE"]["table"]
     assert pruning["10 largest of a row"]["MiB"] < pruning["dense"]["MiB"]
     overlap = by_title["Overlap of the lists"]["table"]
