@@ -15,6 +15,8 @@ from service.workers import run_folder
 
 _FLAGS = ("store", "host", "port", "workers")
 _BACKLOG = 2048
+_LONGEST_GOODBYE = 10
+"""Seconds that open answers may take once the worker has stopped listening."""
 SERVER_OPTIONS: Mapping[str, Any] = {
     "loop": "uvloop",
     "http": "service.protocol:Protocol",
@@ -23,6 +25,8 @@ SERVER_OPTIONS: Mapping[str, Any] = {
     "access_log": False,
     "server_header": False,
     "backlog": _BACKLOG,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": _LONGEST_GOODBYE,
 }
 """How uvicorn is run; the load tests run their floor in the same way."""
 

@@ -212,16 +212,17 @@ def key_of(user: Id) -> str:
 async def within(work: Awaitable[T], seconds: float) -> T:
     """Wait for work, but not longer; work that is given up is cancelled, which closes its connection.
 
-    Where the event loop itself was late, the answer may lie in the socket already: so it gets the chance to be
-    read before the verdict.
+    By as much as the event loop itself was late, the answer may still come: it may lie in the socket already.
     """
     task = asyncio.ensure_future(work)
+    end = time.monotonic() + seconds
     try:
         await asyncio.wait({task}, timeout=seconds)
-        for _ in range(4):
-            if task.done():
-                return task.result()
-            await asyncio.sleep(0)
+        if not task.done():
+            late = time.monotonic() - end
+            await asyncio.wait({task}, timeout=min(late, seconds))
+        if task.done():
+            return task.result()
     finally:
         if not task.done():
             task.cancel()

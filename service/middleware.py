@@ -7,7 +7,7 @@ from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import problems
+from service import metrics, problems
 from service.hot import REQUEST_ID, request_id
 
 log = logging.getLogger(__name__)
@@ -32,12 +32,12 @@ class EdgeMiddleware:
         scope = {**scope, "state": {**scope.get("state", {}), "request_id": own_id}}
         if head:
             scope["method"] = "GET"
-        started = False
+        status = 0
 
         async def send_on(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
+                status = message["status"]
                 MutableHeaders(scope=message)[_HEADER] = own_id
             elif head:
                 message = {**message, "body": b""}
@@ -49,6 +49,9 @@ class EdgeMiddleware:
             log.info("the client left before its request was whole (request_id %s)", own_id)
         except Exception:
             log.exception("%s %s failed (request_id %s)", scope["method"], scope["path"], own_id)
-            if started:
+            if status:
                 raise
             await problems.unhandled(Request(scope))(scope, receive, send_on)
+        finally:
+            route = getattr(scope.get("route"), "path", metrics.NO_ROUTE)
+            metrics.answered(route, status or metrics.CLIENT_LEFT, scope, scope["state"].get("answer"))

@@ -13,7 +13,7 @@ from service.fill import Filled, fill_up
 from service.generate import Request, make_query, user_known
 from service.history import History
 from service.ids import Id
-from service.mix_features import Context
+from service.mix_features import Context, list_lengths
 from service.registry import POPULAR, Release
 from service.watch import Watch
 
@@ -79,12 +79,13 @@ def mix(release: Release, request: MixRequest, stored: History | None, watch: Wa
     cgs = [release.cg(name) for name in dict.fromkeys(request.cgs or default_cgs(release))]
     names = [cg.name for cg in cgs]
     strategy = _strategy(release, request, names)
-    context = _context(request)
+    context = _context(release, request)
     query, unknown = make_query(release, request, stored)
     recipe, degraded = _recipe(release, request, strategy, cgs, query, context)
     strategy = RRF if degraded else strategy
     run = _Run(strategy, recipe, request.explain)
-    lists = Lists(cgs, query, request.n)
+    asked = [] if _only_popular_has_any(cgs, query) else cgs
+    lists = Lists(asked, query, request.n)
     blend, found = run(lists) if watch is None else watch.run(lists, run)
     own = Candidates(blend.items, blend.score)
     return MixAnswer(
@@ -110,7 +111,7 @@ def curves(release: Release, request: MixRequest, stored: History | None) -> tup
     request = replace(request, strategy=MIXIGEN, shares={})
     _strategy(release, request, names)
     assert release.mixigen is not None  # noqa: S101 (checked by _strategy)
-    context = _context(request)
+    context = _context(release, request)
     query, _ = make_query(release, request, stored)
     return names, release.mixigen.curves(cgs, query, _dated(query, context.timestamp), context)
 
@@ -133,6 +134,12 @@ class _Run:
     def __call__(self, lists: Lists) -> tuple[Blend, list[list[Source]]]:
         blend = STRATEGIES[self.strategy](lists, self.recipe)
         return blend, lists.sources(blend.items) if self.explain else []
+
+
+def _only_popular_has_any(cgs: Sequence[CandidateGenerator], query: Query) -> bool:
+    """Whether the blend would be a fallback in disguise: all others know nothing, so what is popular is fill."""
+    others = [cg for cg in cgs if cg.name != POPULAR]
+    return 0 < len(others) < len(cgs) and not len(query.history) and not list_lengths(others, query).any()
 
 
 def _strategy(release: Release, request: MixRequest, names: Sequence[str]) -> str:
@@ -172,9 +179,10 @@ def _dated(query: Query, now: int) -> History:
     return History(history.items, history.counts, history.last + (now - history.last.max()))
 
 
-def _context(request: MixRequest) -> Context:
+def _context(release: Release, request: MixRequest) -> Context:
     now = int(time.time()) if request.timestamp is None else request.timestamp
-    return Context(now, request.city_name, request.store_id)
+    exclude_seen = release.manifest.exclude_seen if request.exclude_seen is None else request.exclude_seen
+    return Context(now, request.city_name, request.store_id, exclude_seen)
 
 
 def _recipe(

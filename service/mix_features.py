@@ -34,6 +34,7 @@ REQUEST_FEATURES: tuple[str, ...] = (
     "weekday",
     "city",
     "store",
+    "exclude_seen",
 )
 LIST_LENGTH_CAP = 100
 """Longer lists are all alike: as deep as the candidate log that MixiGen is trained on."""
@@ -43,12 +44,14 @@ UNKNOWN = -1
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """When and where a request is made."""
+    """When, where and how a request is made."""
 
     timestamp: int
     """Unix seconds."""
     city_name: str | None = None
     store_id: str | None = None
+    exclude_seen: bool = False
+    """Whether items of the history may not be returned: repetition and discovery are two tasks."""
 
 
 class MixSchema(BaseModel):
@@ -99,10 +102,10 @@ def request_features(history: History, context: Context, schema: MixSchema) -> F
     """Return REQUEST_FEATURES (n,) of a user at a moment; an empty history and no place are normal."""
     local = datetime.fromtimestamp(context.timestamp, _zone(schema.timezone))
     city, store = _code(schema.cities, context.city_name), _code(schema.stores, context.store_id)
-    place = [local.hour, local.weekday(), city, store]
+    rest = [local.hour, local.weekday(), city, store, context.exclude_seen]
     n = len(history)
     if not n:
-        return np.array([0, 0, 0, 0, 0, 0, 0, 0, *place], np.float32)
+        return np.array([0, 0, 0, 0, 0, 0, 0, 0, *rest], np.float32)
     counts, last = history.counts, history.last
     total, newest = int(counts.sum()), int(last.max())
     user = [
@@ -115,7 +118,7 @@ def request_features(history: History, context: Context, schema: MixSchema) -> F
         (newest - int(last.min())) / _SECONDS_PER_DAY,
         1,
     ]
-    return np.array(user + place, np.float32)
+    return np.array(user + rest, np.float32)
 
 
 def list_lengths(cgs: Sequence[CandidateGenerator], query: Query) -> Floats:

@@ -1,5 +1,8 @@
 """MixiGen's model: an ensemble of oblivious trees, evaluated for all positions of a generator at once.
 
+The score is what the place is worth over all requests (`base`, a table over generator and position) plus what
+the trees make of this user and context.
+
 An oblivious tree asks the same question (feature > border?) at every node of a level, so it is a table of
 2^depth values and its answers are the bits of the index. The rows of one request differ only in generator
 and position: the bits of the request are found once, those of generators and positions when it is loaded.
@@ -23,6 +26,7 @@ Doubles = NDArray[np.float64]
 Ints = NDArray[np.int32]
 
 MAX_DEPTH = 16
+_EXCLUDE_SEEN = REQUEST_FEATURES.index("exclude_seen")
 NO_SPLIT = -1
 """The feature of a level that a tree does not have."""
 
@@ -109,14 +113,19 @@ def _curves(
 class MixModel:
     """Scores (user, context, generator, position); immutable, may be asked from several threads."""
 
-    def __init__(self, trees: Trees, schema: MixSchema) -> None:
+    def __init__(self, trees: Trees, schema: MixSchema, base: Doubles | None = None) -> None:
         """Take trees over the columns of `feature_names(schema)`.
+
+        base (2, n_cgs, max_position): what the trees correct, with seen items allowed and excluded; none: 0.
 
         Raises:
             ValueError: the arrays do not fit together, or a tree asks for a column that is not there.
         """
         _check(trees, len(feature_names(schema)))
-        self.trees, self.schema = trees, schema
+        shape = (2, len(schema.cgs), schema.max_position)
+        self.trees, self.schema, self.base = trees, schema, np.zeros(shape) if base is None else base
+        if self.base.shape != shape or self.base.dtype != np.float64:
+            raise ValueError(f"base is {self.base.dtype} {self.base.shape}; wanted float64 {shape}")
         self._row = {name: row for row, name in enumerate(schema.cgs)}
         first = len(REQUEST_FEATURES)
         self._static = _static_bits(cg_rows(schema), first, trees.split_feature, trees.split_border)
@@ -129,7 +138,7 @@ class MixModel:
         name = artifact.manifest.name
         trees = Trees(*(array(artifact, field) for field in Trees._fields))
         try:
-            return cls(trees, read_schema(artifact.manifest.config))
+            return cls(trees, read_schema(artifact.manifest.config), array(artifact, "base"))
         except ValueError as error:
             raise ArtifactError(f"{name}: {error}; train it again") from error
 
@@ -145,10 +154,11 @@ class MixModel:
         _curves(request, lengths, rows, *of_model, curves)
         curves *= scale
         curves += bias
+        curves += self.base[int(request[_EXCLUDE_SEEN] > 0.5)][rows]
         return curves
 
     def predict(self, X: Floats) -> Doubles:
-        """Return the score of rows (n, n_features) float32: the slow, general way."""
+        """Return what the trees make of rows (n, n_features) float32, without the base: the slow, general way."""
         feature, border, leaves, (scale, bias) = self.trees
         sums: Doubles = _predict(np.ascontiguousarray(X, np.float32), feature, border, leaves)
         sums *= scale

@@ -28,10 +28,12 @@ from service.parameters import InvalidParametersError
 log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
+RETRY_SECONDS = "1"
 EXTRA_HEADERS: Mapping[int, Mapping[str, str]] = {
     401: {"WWW-Authenticate": 'ApiKey header="X-API-Key"'},
-    503: {"Retry-After": "1"},
+    503: {"Retry-After": RETRY_SECONDS},
 }
+OVERLOADED = "Overloaded"
 
 STATUSES: Mapping[type[CandgenError], tuple[int, str]] = {
     InvalidParametersError: (422, "Invalid parameters"),
@@ -111,20 +113,27 @@ def _allowed_methods(request: Request) -> str:
 
 
 def _body(status: int, title: str, detail: str, request: Request) -> dict[str, Any]:
+    instance = request.scope.get("raw_path", b"").decode("latin-1")[:500]
+    return bare(status, title, detail, request.scope["state"]["request_id"], instance)
+
+
+def bare(status: int, title: str, detail: str, request_id: str, instance: str = "") -> dict[str, Any]:
+    """Return problem details for what never became a request of the application."""
     return {
         "type": "about:blank" if title == HTTPStatus(status).phrase else f"/docs#{_slug(title)}",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.scope.get("raw_path", b"").decode("latin-1")[:500],
-        "request_id": request.scope["state"]["request_id"],
+        "instance": instance,
+        "request_id": request_id,
     }
 
 
 def kinds() -> list[dict[str, Any]]:
     """Return the kinds of problems that have a `type` of their own, for /docs."""
     return [
-        {"slug": _slug(title), "title": title, "status": status} for status, title in dict.fromkeys(STATUSES.values())
+        {"slug": _slug(title), "title": title, "status": status}
+        for status, title in dict.fromkeys([*STATUSES.values(), (503, OVERLOADED)])
     ]
 
 

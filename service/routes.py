@@ -7,9 +7,10 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from service import answers, inventory, openapi, parameters, problems, render, schemas
+from service import answers, inventory, metrics_text, openapi, parameters, problems, render, schemas
 from service.body import read_json
 from service.errors import CandgenError
+from service.metrics_share import Share
 from service.serving import Holder, Served, Serving
 from service.similar import similar
 
@@ -31,7 +32,7 @@ async def get_candidates(request: Request) -> Response:
     """Candidates of one generator for one user."""
     user = _path_value(request, "user_id")
     serving = _holder(request).serving_for(user)
-    return _response(await answers.candidates(_holder(request), serving, user, _query(request)), serving)
+    return _json(await answers.candidates(_holder(request), serving, user, _query(request)), serving, request)
 
 
 @router.post("/candidates", **openapi.operation(schemas.Candidates, openapi.CANDIDATES_BODY))
@@ -40,7 +41,8 @@ async def post_candidates(request: Request) -> Response:
     served = _holder(request).served
     body = await read_json(request)
     serving = served.of(parameters.echoed_user(body))
-    return _json(await answers.generated(serving, parameters.from_body(body, serving.release)), serving)
+    asked = parameters.from_body(body, serving.release)
+    return _json(await answers.generated(serving, asked), serving, request)
 
 
 @router.post("/candidates:batch", **openapi.operation(schemas.BatchAnswer, openapi.BATCH_BODY))
@@ -56,7 +58,7 @@ async def get_mix(request: Request) -> Response:
     """Candidates of several generators, blended for one user at one moment."""
     user = _path_value(request, "user_id")
     serving = _holder(request).serving_for(user)
-    return _response(await answers.blended(_holder(request), serving, user, _query(request)), serving)
+    return _json(await answers.blended(_holder(request), serving, user, _query(request)), serving, request)
 
 
 @router.post("/mix", **openapi.operation(schemas.Mix, openapi.MIX_BODY))
@@ -66,7 +68,7 @@ async def post_mix(request: Request) -> Response:
     body = await read_json(request)
     serving = served.of(parameters.echoed_user(body))
     asked = parameters.mix_from_body(body, serving.release)
-    return _json(await answers.mixed(_holder(request), serving, asked), serving)
+    return _json(await answers.mixed(_holder(request), serving, asked), serving, request)
 
 
 @router.get("/similar/{item_id}", **openapi.operation(schemas.SimilarItems, openapi.SIMILAR))
@@ -104,8 +106,16 @@ async def get_live(_: Request) -> Response:
 @router.get("/health/ready", **openapi.operation(schemas.Health))
 async def get_ready(request: Request) -> Response:
     """Whether a release is served; 503 with the reason if not."""
+    request.app.state.drain.check()
     serving = _serving(request)
     return _json({"status": "ready", "release": serving.release.name}, serving)
+
+
+@router.get("/metrics", include_in_schema=False)
+async def get_metrics(request: Request) -> Response:
+    """What all workers counted, for Prometheus."""
+    share: Share = request.app.state.share
+    return Response(metrics_text.text(await asyncio.to_thread(share.collect)), media_type=metrics_text.CONTENT_TYPE)
 
 
 async def _batch_item(request: Request, served: Served, body: object) -> dict[str, Any]:
@@ -117,13 +127,12 @@ async def _batch_item(request: Request, served: Served, body: object) -> dict[st
         return {"user_id": parameters.echoed_user(body), "error": problems.problem(error, request)}
 
 
-def _json(body: object, serving: Serving | None = None) -> Response:
-    return _response(render.dumps(body), serving)
-
-
-def _response(content: bytes, serving: Serving | None) -> Response:
+def _json(body: object, serving: Serving | None = None, request: Request | None = None) -> Response:
+    """Render an answer; with the request, its metrics say what the answer is."""
+    if request is not None:
+        request.scope["state"]["answer"] = body
     headers = {"X-Model-Release": serving.release.name} if serving else None
-    return Response(content, headers=headers, media_type="application/json")
+    return Response(render.dumps(body), headers=headers, media_type="application/json")
 
 
 def _holder(request: Request) -> Holder:

@@ -49,6 +49,16 @@ class Settings(BaseSettings):
     """Key of the admin routes and of writing history (X-API-Key); empty: no admin routes, history open to all."""
     split: str = ""
     """Shares of users by release, as in releaseA=95,releaseB=5; empty: all get the current release."""
+    queue_budget_ms: float = Field(100, gt=0, le=60_000, allow_inf_nan=False)
+    """Milliseconds of work that may wait in a worker; a request that would wait longer gets a 503 at once."""
+    drain_seconds: float = Field(2, ge=0, le=300, allow_inf_nan=False)
+    """Seconds between SIGTERM and the end in which a worker answers, but is not ready any more."""
+    log_format: Literal["text", "json"] = "text"
+    """How log lines are written to standard error; json: one object a line."""
+    mix_log: Path | None = None
+    """File to append sampled mixes to, as JSON lines that training can learn from; each worker has its own suffix."""
+    mix_log_rate: float = Field(0.01, ge=0, le=1, allow_inf_nan=False)
+    """Share of mixes that are logged."""
     request_budget_ms: float = Field(200, gt=0, le=60_000, allow_inf_nan=False)
     """Milliseconds a mix may take; a generator that would take more than half of what is left is given up."""
 

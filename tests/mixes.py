@@ -34,14 +34,16 @@ def random_trees(of: MixSchema, rng, n_trees=20, *, monotone=False) -> Trees:
     return Trees(feature, border, leaves, np.array([1.0, 0.0]))
 
 
-def mixigen_draft(ids: IdType = "uint64", seed: int = 0, *, trees=None, of: MixSchema | None = None) -> Draft:
+def mixigen_draft(
+    ids: IdType = "uint64", seed: int = 0, *, trees=None, of: MixSchema | None = None, base=None
+) -> Draft:
     """An artifact as training writes it."""
     of = of or schema(max_position=6, cities=("Berlin", "Bonn"), stores=("7",), timezone="Europe/Berlin")
     trees = trees or random_trees(of, np.random.default_rng(seed))
     return Draft(
         name=MIXIGEN,
         algorithm=MIXIGEN,
-        arrays=trees._asdict(),
+        arrays={**trees._asdict(), "base": np.zeros((2, len(of.cgs), of.max_position)) if base is None else base},
         config={"schema": of.model_dump(mode="json")},
         item_id_type=ids,
         user_id_type=ids,

@@ -1,4 +1,4 @@
-"""The whole offline line: prepare → split → fit → evaluate → refit on everything → one publish."""
+"""The whole offline line: prepare → split → fit → mixigen → evaluate → refit on everything → one publish."""
 
 import sys
 from collections.abc import Mapping
@@ -9,8 +9,9 @@ from typing import Any
 import polars as pl
 
 from service import registry
+from service.artifact import Draft
 from service.store import ReleaseManifest, Store
-from training import preset
+from training import mixigen_stage, preset
 from training.algorithms import ALGORITHMS
 from training.datasets import write
 from training.errors import DataError
@@ -85,10 +86,12 @@ def run(store: Store, scratch: Store, plan: Plan, log: Log, refit: bool) -> tupl
     """
     measured = scratch if refit else store
     versions = fit_all(measured, plan, log.train)
+    blender = _blender(plan, log.train)
+    versions |= measured.add(blender)
     quality = measure(measured, plan, versions, read_events(log.test))
     if refit:
         say("refitting on all events")
-        versions = fit_all(store, plan, log.events)
+        versions = fit_all(store, plan, log.events) | store.add(blender)
     release = store.publish(
         artifacts=versions,
         keep_base=False,
@@ -113,13 +116,25 @@ def measure(store: Store, plan: Plan, versions: Mapping[str, str], test: pl.Lazy
     """Evaluate artifacts of a store that are not published, with seen items allowed and excluded."""
     artifacts = {name: store.artifact(name, version) for name, version in versions.items()}
     release = registry.build(store.draft_release(versions, plan.default_cg), artifacts)
+    names = [*sorted(release.cgs), *(["mix", "mix:rrf"] if release.mixigen else [])]
     quality: Quality = {}
     for label, exclude_seen in SEEN.items():
         try:
-            quality[label] = evaluate(release, test, settings=Settings(by=plan.unit, exclude_seen=exclude_seen))
+            quality[label] = evaluate(release, test, names, Settings(by=plan.unit, exclude_seen=exclude_seen))
         except DataError as error:
             say(f"{label}: not measured ({error})")
     return quality
+
+
+def _blender(plan: Plan, train: Path) -> list[Draft]:
+    """Train a MixiGen on the train part, which cuts it along its own time line; none where that is too short."""
+    try:
+        draft = mixigen_stage.train(read_events(train), plan.models)
+    except DataError as error:
+        say(f"no MixiGen: {error}")
+        return []
+    say(f"mixigen trained in {draft.fit_seconds:.1f} s")
+    return [draft]
 
 
 def quality_table(quality: Quality) -> Table:

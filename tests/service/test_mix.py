@@ -305,7 +305,7 @@ def test_a_damaged_mixigen_is_refused(tmp_path, change, message):
 def test_trees_over_other_columns_are_refused(tmp_path):
     trees = random_trees(schema((*TRAINED, "als", "bpr")), np.random.default_rng(0))
     store = mix_store(tmp_path, trees=trees)
-    with pytest.raises(StoreError, match="asks for column 19 of 18"):
+    with pytest.raises(StoreError, match="asks for column 20 of 19"):
         registry.load(store)
 
 

@@ -52,6 +52,7 @@ def test_a_user_with_a_history():
         "weekday": 5,
         "city": 1,
         "store": 0,
+        "exclude_seen": 0,
     }
 
 

@@ -1,3 +1,5 @@
+import dataclasses
+
 import polars as pl
 import pytest
 
@@ -32,7 +34,7 @@ def test_one_release_with_quality_and_settings(tmp_path, log, refit):
     store = Store(tmp_path / "store")
     release, quality = pipeline.run(store, Store(tmp_path / "scratch"), PLAN, log, refit)
     assert store.releases() == [release.release]
-    assert set(release.artifacts) == {"data", "popular", "ease", "als"}
+    assert set(release.artifacts) == {"data", "popular", "ease", "als", "mixigen"}
     assert (release.exclude_seen, release.default_cg) == (False, "ease")
     assert release.metrics == quality
     assert 0 < quality["seen allowed"]["ease"]["recall@10"] < 0.9
@@ -41,7 +43,18 @@ def test_one_release_with_quality_and_settings(tmp_path, log, refit):
     served = "events" if refit else "train"
     expected = users[served].filter(pl.col("action_type").is_in(["AT_CartUpdate", "AT_Purchase"]))
     assert len(loaded.users) == expected.select(pl.col("user_id").n_unique()).collect().item()
-    assert len(list((tmp_path / "store" / "artifacts").glob("*/*"))) == 4, "nothing is stored that is not served"
+    assert {"mix", "mix:rrf"} < set(quality["seen allowed"])
+    assert loaded.mixigen.cgs == ("ease", "als", "popular")
+    assert len(list((tmp_path / "store" / "artifacts").glob("*/*"))) == 5, "nothing is stored that is not served"
+
+
+def test_a_log_too_short_to_learn_a_blend_makes_a_release_without(tmp_path, capsys):
+    log = Log.prepare("synthetic", {"rows": 3_000, "seed": 3}, "time", tmp_path)
+    plan = dataclasses.replace(PLAN, models=PLAN.models[:2])
+    release, quality = pipeline.run(Store(tmp_path / "store"), Store(tmp_path / "scratch"), plan, log, refit=True)
+    assert set(release.artifacts) == {"data", "popular", "ease"}
+    assert "mix" not in quality["seen allowed"]
+    assert "no MixiGen: " in capsys.readouterr().err
 
 
 def test_the_table_has_both_ways_for_each_generator():

@@ -1,0 +1,54 @@
+"""`mixigen`: train the blender of a release, and say what it is worth."""
+
+import argparse
+import time
+from pathlib import Path
+
+from service.store import Store
+from training import mixigen, mixigen_report, mixigen_stage
+from training.cli.options import add_store, check_writable, key_value
+from training.events import read_events
+
+NAME = "mixigen"
+HELP = "train the blender of the release's generators and publish it"
+REPORTS = Path("reports")
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the arguments of the subcommand."""
+    parser.add_argument("--events", type=Path, required=True, metavar="E", help="canonical event log (parquet)")
+    add_store(parser)
+    parser.add_argument(
+        "--report", action="store_true", help=f"also measure it: {REPORTS}/mixigen.md, .json and pictures"
+    )
+    parser.add_argument(
+        "--set",
+        type=key_value,
+        nargs="+",
+        action="extend",
+        default=[],
+        dest="values",
+        metavar="KEY=VALUE",
+        help=", ".join(mixigen.Config.model_fields),
+    )
+    parser.add_argument("--candidate-log", type=Path, metavar="FILE", help="also write the candidate log (parquet)")
+
+
+def run(args: argparse.Namespace) -> None:
+    """Fit the release's models on the first part of the log, learn to blend them, publish."""
+    if args.candidate_log:
+        check_writable(args.candidate_log)
+    config, started = mixigen.make_config(dict(args.values)), time.perf_counter()
+    store, events = Store(args.store), read_events(args.events)
+    models = mixigen_stage.models_of(store, store.release())
+    with mixigen_stage.make_stage(events, models, test=True) as stage:
+        log = mixigen_stage.make_log(stage, config)
+        if args.candidate_log:
+            rows = mixigen_stage.write_candidate_log(stage, log, args.candidate_log)
+            print(f"{args.candidate_log}: {rows:,} candidates")
+        blend = mixigen_stage.train_on(stage, log, config)
+        draft = mixigen_stage.make_draft(events, blend, config, time.perf_counter() - started)
+        if args.report:
+            print(mixigen_report.write(REPORTS, mixigen_report.make(stage, log, blend, config)))
+    release = store.publish([draft])
+    print(f"mixigen={release.artifacts['mixigen']} trained in {draft.fit_seconds:.1f} s, release {release.release}")

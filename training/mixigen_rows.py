@@ -1,0 +1,85 @@
+"""The blender's training rows: one for each request, generator and stretch of positions.
+
+What a place holds is mostly noise, and neighbouring places are alike: a stretch of them is one row, with the
+mean of its new items as label and their number as weight. That is a sixth of the rows and the same model.
+"""
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.mix_features import MixSchema, rows
+
+Floats = NDArray[np.float32]
+Doubles = NDArray[np.float64]
+Marks = NDArray[np.bool_]
+Rows = NDArray[np.int64]
+GROWTH = 1.3
+"""Each stretch is about so much longer than the one before it; the first five are single places."""
+
+
+class Seen(NamedTuple):
+    """What the blender sees of some requests before any candidate is fetched."""
+
+    features: Floats
+    """(n_requests, n_request_features)"""
+    lengths: Floats
+    """(n_requests, n_cgs)"""
+
+
+class Table(NamedTuple):
+    """Rows for catboost, request by request."""
+
+    X: Floats
+    label: Doubles
+    weight: Doubles
+    """Number of places behind a row."""
+    baseline: Doubles
+    request: Rows
+
+    def where(self, some: Marks) -> "Table":
+        """Return some rows."""
+        columns: list[NDArray[Any]] = [column[some] for column in self]
+        return Table(*columns)
+
+
+def stretches(depth: int) -> Rows:
+    """Return the first positions (from 0) of the stretches of a list, and its depth at the end."""
+    starts = [0]
+    while starts[-1] < depth:
+        starts.append(min(depth, max(starts[-1] + 1, round(starts[-1] * GROWTH))))
+    return np.array(starts, np.int64)
+
+
+def make_table(seen: Seen, value: Floats, new: Marks, base: Doubles, schema: MixSchema) -> Table:
+    """Return one row for each request, generator and stretch that has a new item.
+
+    value, new: (n_requests, n_cgs, positions); base: (n_cgs, positions).
+    """
+    starts = stretches(schema.max_position)
+    count = _sums(new.astype(np.float64), starts)
+    label, baseline = (_sums(new * values, starts) / np.maximum(1, count) for values in (value, base))
+    request, cg, stretch = np.nonzero(count)
+    middle = ((starts[:-1] + 1 + starts[1:]) / 2).astype(np.float32)  # of positions from 1
+    X = np.empty((len(request), rows(seen.features[0], schema, seen.lengths[0]).shape[1]), np.float32)
+    n_request, n_cgs = seen.features.shape[1], len(schema.cgs)
+    of_cg = rows(np.zeros(n_request, np.float32), schema, np.zeros(n_cgs, np.float32))[:: schema.max_position]
+    X[:] = of_cg[cg]
+    X[:, :n_request] = seen.features[request]
+    X[:, -2], X[:, -1] = seen.lengths[request, cg], middle[stretch]
+    places = request, cg, stretch
+    return Table(X, label[places], count[places], baseline[places], request)
+
+
+def join(tables: Sequence[Table]) -> Table:
+    """Put tables one below the other; requests are numbered on."""
+    before = np.cumsum([0, *(1 + table.request.max(initial=-1) for table in tables)])
+    numbered = [table._replace(request=table.request + first) for table, first in zip(tables, before, strict=False)]
+    columns: list[NDArray[Any]] = [np.concatenate(column) for column in zip(*numbered, strict=True)]
+    return Table(*columns)
+
+
+def _sums(values: NDArray[Any], starts: Rows) -> Doubles:
+    return np.add.reduceat(values, starts[:-1], axis=2, dtype=np.float64)
