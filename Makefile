@@ -4,9 +4,10 @@ STORE ?= models_store
 DATASET ?= complete-journey
 HOST ?= 127.0.0.1
 PORT ?= 8000
+COMPOSE_DATASET ?= movielens-100k
 BIN := $(VENV)/bin
 
-.PHONY: help install serve check test test-slow format clean
+.PHONY: help install serve check test test-slow faults lock compose-test format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -36,6 +37,17 @@ test: install  ## the whole test suite in its short form
 
 test-slow: install  ## the long forms too
 	$(BIN)/pytest --run-slow
+
+faults: install  ## the fault tests with their full counts (long); RELIABILITY.md has the numbers
+	$(BIN)/pytest tests/faults --full-faults --timeout 7200 -rA
+
+lock: install  ## pin every dependency of the image in requirements.lock
+	$(BIN)/python -m pip install --quiet pip-tools
+	$(BIN)/pip-compile --quiet --upgrade --generate-hashes --strip-extras --extra training --no-emit-index-url \
+	  --no-emit-find-links --no-emit-trusted-host --no-emit-options --output-file requirements.lock pyproject.toml
+
+compose-test:  ## the compose file end to end, on a small data set (needs Docker and Compose)
+	$(PYTHON) tests/compose.py --dataset $(COMPOSE_DATASET)
 
 format: install  ## rewrite the code in the project's format
 	$(BIN)/ruff format

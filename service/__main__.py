@@ -5,14 +5,30 @@ import os
 import signal
 import socket
 import sys
-from typing import NoReturn
+from collections.abc import Mapping
+from typing import Any, NoReturn
 
 from service import environment
 from service.errors import CandgenError
 from service.settings import PREFIX, Settings, read
+from service.workers import run_folder
 
 _FLAGS = ("store", "host", "port", "workers")
 _BACKLOG = 2048
+_LONGEST_GOODBYE = 10
+"""Seconds that open answers may take once the worker has stopped listening."""
+SERVER_OPTIONS: Mapping[str, Any] = {
+    "loop": "uvloop",
+    "http": "service.protocol:Protocol",
+    "log_config": None,
+    "log_level": "warning",
+    "access_log": False,
+    "server_header": False,
+    "backlog": _BACKLOG,
+    "proxy_headers": False,
+    "timeout_graceful_shutdown": _LONGEST_GOODBYE,
+}
+"""How uvicorn is run; the load tests run their floor in the same way."""
 
 
 class _Parser(argparse.ArgumentParser):
@@ -23,7 +39,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT (exit status 0); a usage error is one line and status 2."""
     settings = _settings(arguments)
-    listener = _listen(settings)
+    listener = listen(settings.host, settings.port)
     environment.prepare()
     # a worker process reads its settings from the environment
     os.environ.update({f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in _FLAGS})
@@ -33,7 +49,8 @@ def main(arguments: list[str] | None = None) -> None:
     host, port = listener.getsockname()[:2]
     address = f"[{host}]" if ":" in host else host
     print(f"Candgen serves {settings.store} on http://{address}:{port}", file=sys.stderr, flush=True)
-    _serve(settings, listener)
+    with run_folder():
+        _serve(settings, listener)
 
 
 def _serve(settings: Settings, listener: socket.socket) -> None:
@@ -44,13 +61,7 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         "service.app:from_environment",
         factory=True,
         workers=settings.workers,
-        loop="uvloop",
-        http="service.protocol:Protocol",
-        log_config=None,
-        log_level="warning",
-        access_log=False,
-        server_header=False,
-        backlog=_BACKLOG,
+        **SERVER_OPTIONS,
     )
     if settings.workers > 1:
         Multiprocess(config, sockets=[listener]).run()
@@ -73,13 +84,14 @@ def _settings(arguments: list[str] | None) -> Settings:
     return settings
 
 
-def _listen(settings: Settings) -> socket.socket:
-    family = socket.AF_INET6 if ":" in settings.host else socket.AF_INET
+def listen(host: str, port: int) -> socket.socket:
+    """Return a listening socket that worker processes can inherit; port 0: a free one."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
     try:
-        listener = socket.create_server((settings.host, settings.port), family=family, backlog=_BACKLOG)
+        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
     except OSError as error:
         reason = error.strerror or str(error)
-        _fail(f"cannot listen on {settings.host}:{settings.port} ({reason}); choose another --port or --host")
+        _fail(f"cannot listen on {host}:{port} ({reason}); choose another --port or --host")
     listener.set_inheritable(True)
     return listener
 

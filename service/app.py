@@ -2,23 +2,30 @@
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
+from typing import Any
 
 from fastapi import FastAPI
 
-from service import docs, problems, routes, settings
+from service import admin, docs, history_routes, logs, playground, problems, routes, settings, vitals
+from service.drain import Drain
+from service.gate import Gate
+from service.hot import HotApp
+from service.metrics_share import Share, shared_folder
 from service.middleware import EdgeMiddleware
+from service.other_releases import OtherReleases
+from service.protocol import DRAIN, GATE
 from service.serving import Holder
 from service.settings import Settings
+from service.swap import Swapper
 
 DESCRIPTION = "Candidates for a ranking service: which items are worth ranking for a user."
 
 
 def create_app(given: Settings) -> FastAPI:
     """Return the app; it loads its release in the background once it is started."""
-    app = FastAPI(
+    app = HotApp(
         title="Candgen",
         version=_version(),
         description=DESCRIPTION,
@@ -29,9 +36,15 @@ def create_app(given: Settings) -> FastAPI:
         lifespan=_lifespan,
     )
     app.state.holder = Holder(given)
-    app.state.routes = [*routes.router.routes, *docs.router.routes]
-    app.include_router(routes.router)
-    app.include_router(docs.router)
+    app.state.share = Share(shared_folder())
+    app.state.gate = Gate(given.queue_budget_ms / 1000)
+    app.state.drain = Drain(given.drain_seconds)
+    front = playground.router if given.playground else playground.without
+    routers = (routes.router, history_routes.router, admin.router, docs.router, front)
+    app.state.others = OtherReleases(app.state.holder.store)
+    app.state.routes = [route for router in routers for route in router.routes]
+    for router in routers:
+        app.include_router(router)
     app.add_middleware(EdgeMiddleware)
     problems.install(app)
     return app
@@ -39,19 +52,30 @@ def create_app(given: Settings) -> FastAPI:
 
 def from_environment() -> FastAPI:
     """Return the app of a worker process: settings from the environment, log to standard error."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    return create_app(settings.read())
+    given = settings.read()
+    logs.install(given.log_format)
+    return create_app(given)
 
 
 @contextlib.asynccontextmanager
-async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
-    loading = asyncio.create_task(app.state.holder.load_until_ready())
+async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
+    holder: Holder = app.state.holder
+    app.state.share.open()
+    app.state.drain.install()
+    app.state.swapper = Swapper(holder)
+    work = [app.state.swapper.run(), vitals.keep_reporting(app.state.share)]
+    if holder.events:
+        work.append(holder.events.run())
+    tasks = [asyncio.create_task(one) for one in work]
     try:
-        yield
+        yield {GATE: app.state.gate, DRAIN: app.state.drain}
     finally:
-        loading.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await loading
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        if holder.events:
+            await holder.events.close()
+        app.state.share.close()
 
 
 def _version() -> str:

@@ -10,6 +10,7 @@ import os
 import re
 import secrets
 import stat
+import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -111,13 +112,10 @@ def write(parent: Path, draft: Draft) -> tuple[Path, Manifest]:
     arrays = {name: _write_array(folder / f"{name}.npy", array) for name, array in draft.arrays.items()}
     files = {name: _write_file(folder / name, content) for name, content in draft.files.items()}
     config = json.loads(json.dumps(dict(draft.config)))
-    identity = [draft.algorithm, config, draft.item_id_type, draft.user_id_type, draft.data_fingerprint]
-    digests = sorted((name, entry.sha256) for name, entry in {**arrays, **files}.items())
-    version = hashlib.sha256(json.dumps([identity, digests], sort_keys=True).encode()).hexdigest()[:16]
     manifest = Manifest(
         name=draft.name,
         algorithm=draft.algorithm,
-        version=version,
+        version="0" * 16,
         created=draft.created,
         config=config,
         item_id_type=draft.item_id_type,
@@ -129,16 +127,30 @@ def write(parent: Path, draft: Draft) -> tuple[Path, Manifest]:
         data_fingerprint=draft.data_fingerprint,
         libraries=dict(draft.libraries),
     )
+    manifest = manifest.model_copy(update={"version": _version(manifest)})
     _write_file(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
     sync_folder(folder)
     return folder, manifest
+
+
+def _version(manifest: Manifest) -> str:
+    """Return the hash of what the answers depend on."""
+    identity = [
+        manifest.algorithm,
+        manifest.config,
+        manifest.item_id_type,
+        manifest.user_id_type,
+        manifest.data_fingerprint,
+    ]
+    digests = sorted((name, entry.sha256) for name, entry in {**manifest.arrays, **manifest.files}.items())
+    return hashlib.sha256(json.dumps([identity, digests], sort_keys=True).encode()).hexdigest()[:16]
 
 
 def read_manifest(folder: Path) -> Manifest:
     """Read and validate the manifest alone."""
     path = folder / MANIFEST
     try:
-        with _open_regular(path) as file:
+        with open_regular(path) as file:
             text = file.read(_MAX_MANIFEST_BYTES + 1)
     except OSError as error:
         raise ArtifactError(f"{path}: cannot read the manifest ({error.strerror})") from error
@@ -173,6 +185,9 @@ def read(folder: Path, *, name: str, version: str) -> Artifact:
     for key, id_type in (("item_ids", manifest.item_id_type), ("user_ids", manifest.user_id_type)):
         if key in arrays:
             _check_ids(folder, key, arrays[key], id_type)
+    if _version(manifest) != version:
+        raise ArtifactError(f"{folder}: the manifest does not describe version {version}; it was changed afterwards")
+    _note_validated(folder, {**manifest.files, **{f"{key}.npy": entry for key, entry in manifest.arrays.items()}})
     return Artifact(manifest, arrays, folder)
 
 
@@ -222,7 +237,7 @@ def _write_file(path: Path, content: bytes) -> FileEntry:
     return FileEntry(size=len(content), sha256=hashlib.sha256(content).hexdigest())
 
 
-def _open_regular(path: Path) -> BinaryIO:
+def open_regular(path: Path) -> BinaryIO:
     """Open a file that is a plain file itself: no link out of the store, no pipe that blocks."""
     descriptor = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK)
     if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -231,23 +246,45 @@ def _open_regular(path: Path) -> BinaryIO:
     return cast("BinaryIO", os.fdopen(descriptor, "rb"))
 
 
-def _check_file(path: Path, entry: FileEntry) -> None:
+def _check_file(path: Path, entry: FileEntry) -> bool:
+    """Check a file against its entry; return whether this process has validated the very same file before."""
     try:
-        with _open_regular(path) as file:
-            size = os.fstat(file.fileno()).st_size
-            if size != entry.size:
-                raise ArtifactError(f"{path}: has {size} bytes, the manifest says {entry.size}")
+        with open_regular(path) as file:
+            seen = os.fstat(file.fileno())
+            if seen.st_size != entry.size:
+                raise ArtifactError(f"{path}: has {seen.st_size} bytes, the manifest says {entry.size}")
+            if _validated.get(path) == (entry, _signature(seen)):
+                return True
             digest = hashlib.file_digest(cast("Any", file), "sha256").hexdigest()
     except OSError as error:
         raise ArtifactError(f"{path}: cannot be read ({error.strerror})") from error
     if digest != entry.sha256:
         raise ArtifactError(f"{path}: its SHA-256 is not the one in the manifest; the file is damaged")
+    return False
+
+
+_validated: dict[Path, tuple[FileEntry, tuple[int, ...]]] = {}
+"""Files found good by this process, as long as nobody touches them: so a rollback is a matter of milliseconds."""
+_SETTLED_SECONDS = 2.0
+"""A file changed this short ago may change again within the resolution of its times."""
+
+
+def _signature(of: os.stat_result) -> tuple[int, ...]:
+    return of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns
+
+
+def _note_validated(folder: Path, entries: Mapping[str, FileEntry]) -> None:
+    for name, entry in entries.items():
+        path = folder / name
+        seen = path.lstat()
+        if time.time() - max(seen.st_mtime, seen.st_ctime) > _SETTLED_SECONDS:
+            _validated[path] = entry, _signature(seen)
 
 
 def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
     """Check a .npy file against its entry, then map it."""
-    _check_file(path, entry)
-    with _open_regular(path) as file:
+    known = _check_file(path, entry)
+    with open_regular(path) as file:
         try:
             major = np.lib.format.read_magic(file)
             if major != (1, 0):
@@ -265,7 +302,7 @@ def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:
         array: NDArray[Any] = np.empty(shape, dtype)
     else:
         array = np.memmap(path, dtype=dtype, mode="r", offset=offset, shape=shape).view(np.ndarray)
-    if dtype.kind == "f" and not all(np.isfinite(chunk).all() for chunk in _chunks(array)):
+    if dtype.kind == "f" and not known and not all(np.isfinite(chunk).all() for chunk in _chunks(array)):
         raise ArtifactError(f"{path}: holds NaN or infinite values; fit the model again")
     array.flags.writeable = False
     return array

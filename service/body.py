@@ -6,6 +6,7 @@ import orjson
 from fastapi import HTTPException, Request
 
 MAX_BODY_BYTES = 1 << 20
+_DIGITS = 12
 
 
 async def read_json(request: Request) -> Any:
@@ -25,13 +26,17 @@ async def read_json(request: Request) -> Any:
 
 
 async def _read_up_to_limit(request: Request) -> bytes:
+    too_large = HTTPException(
+        413,
+        f"the body is larger than {MAX_BODY_BYTES} bytes; send less, or several requests",
+        headers={"Connection": "close"},
+    )
+    declared = request.headers.get("content-length", "0")
+    if len(declared) > _DIGITS or (declared.isdecimal() and int(declared) > MAX_BODY_BYTES):
+        raise too_large
     content = bytearray()
     async for chunk in request.stream():
         content += chunk
         if len(content) > MAX_BODY_BYTES:
-            raise HTTPException(
-                413,
-                f"the body is larger than {MAX_BODY_BYTES} bytes; send less, or several requests",
-                headers={"Connection": "close"},
-            )
+            raise too_large
     return bytes(content)

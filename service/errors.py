@@ -18,6 +18,26 @@ class ArtifactError(StoreError):
     """An artifact on disk is not what its manifest says; it must not be served."""
 
 
+class NotWritableError(StoreError):
+    """The store cannot be written to from here; the message names what can be done instead."""
+
+
+class HistoryUnavailableError(CandgenError):
+    """The store of live events does not answer; try again later."""
+
+
+class HistoryReadOnlyError(CandgenError):
+    """The history provider takes no events."""
+
+
+class AdminOffError(CandgenError):
+    """There is no key, so nobody may do this."""
+
+
+class WrongKeyError(CandgenError):
+    """The key is missing or another one."""
+
+
 class InvalidRequestError(CandgenError):
     """A request that can be parsed but not be meant; `name` is the parameter at fault."""
 

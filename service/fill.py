@@ -16,6 +16,9 @@ class Filled:
     own: Candidates
     fill: Ints
 
+    def __len__(self) -> int:
+        return len(self.own) + len(self.fill)
+
     @property
     def items(self) -> Ints:
         """All items, best first."""

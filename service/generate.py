@@ -1,14 +1,14 @@
 """From a request to an answer: the one way to candidates, for HTTP, evaluation and offline batches."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 from numpy.typing import NDArray
 
-from service.cg.base import ALL_ALLOWED, Candidates, Filters, KnowsUsers, Query
+from service.cg.base import ALL_ALLOWED, CandidateGenerator, Candidates, Filters, KnowsUsers, Query
 from service.fill import Filled, fill_up
-from service.history import EMPTY, History, from_events
+from service.history import EMPTY, FORGOTTEN, History, from_events
 from service.ids import Id
 from service.registry import POPULAR, Release
 
@@ -58,8 +58,15 @@ def generate(release: Release, request: Request, stored: History | None) -> Answ
     cg = release.cg(request.cg)
     query, unknown = make_query(release, request, stored)
     own: Candidates = cg.rank(query).top(request.n)
-    known = stored is not None or (isinstance(cg, KnowsUsers) and cg.knows(request.user_id))
+    known = user_known([cg], request.user_id, stored)
     return Answer(cg.name, known, fill_up(own, request.n, query.filters, release.popular), unknown)
+
+
+def user_known(cgs: Iterable[CandidateGenerator], user: Id, stored: History | None) -> bool:
+    """Tell whether the history provider or one of the generators knows the user."""
+    if stored is not None:
+        return stored is not FORGOTTEN
+    return any(isinstance(cg, KnowsUsers) and cg.knows(user) for cg in cgs)
 
 
 def make_query(release: Release, request: Request, stored: History | None) -> tuple[Query, list[Id]]:
@@ -81,6 +88,8 @@ def make_filters(release: Release, request: Request, history: History) -> Filter
     """Combine what a request excludes and allows; unknown ids play no part."""
     exclude_seen = release.manifest.exclude_seen if request.exclude_seen is None else request.exclude_seen
     excluded = history.items if exclude_seen else EMPTY.items
+    if len(release.blocked):
+        excluded = np.union1d(excluded, release.blocked).astype(np.int32) if len(excluded) else release.blocked
     if request.exclude:
         given = release.items.rows(request.exclude)
         excluded = np.union1d(excluded, given[given >= 0]).astype(np.int32)

@@ -1,4 +1,4 @@
-"""What a user did: the value, and where it comes from (snapshot; later Redis; or the request)."""
+"""What a user did: the value, and where it comes from (the release, live events, or the request)."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,18 +19,32 @@ class History:
     """Number of requests (baskets) that had the item."""
     last: NDArray[np.int64]
     """Unix seconds of the last time."""
+    differs: bool = False
+    """It is not the one that the models were trained on: a stored embedding of the user does not apply."""
 
     def __len__(self) -> int:
         return len(self.items)
 
 
 EMPTY = History(np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.int64))
+FORGOTTEN = History(EMPTY.items, EMPTY.counts, EMPTY.last, differs=True)
+"""Of a user who was to be forgotten and has done nothing since: unknown, to the models too."""
+
+
+@dataclass(frozen=True, slots=True)
+class Lookup:
+    """What a provider found."""
+
+    history: History | None
+    """None: the provider has never heard of the user; a known one's may be empty."""
+    degraded: Sequence[str] = ()
+    """`history` where the provider had to do without its live events."""
 
 
 class HistoryProvider(Protocol):
-    """Source of histories; a user it has never heard of is None, a known one may be empty."""
+    """Source of histories."""
 
-    async def get(self, user: Id) -> History | None:
+    async def get(self, user: Id) -> Lookup:
         """Return the history of a user."""
         ...
 
@@ -58,9 +72,14 @@ class SnapshotHistory:
         start, stop = int(self.indptr[row]), int(self.indptr[row + 1])
         return History(self.items[start:stop], self._counts[start:stop], self._last[start:stop])
 
-    async def get(self, user: Id) -> History | None:
+    @property
+    def newest(self) -> int | None:
+        """Unix seconds of the last event of all."""
+        return int(self._last.max()) if len(self._last) else None
+
+    async def get(self, user: Id) -> Lookup:
         """Return `lookup(user)`; nothing to wait for."""
-        return self.lookup(user)
+        return Lookup(self.lookup(user))
 
 
 def from_events(events: Sequence[Id], index: IdIndex) -> tuple[History, list[Id]]:

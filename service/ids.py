@@ -5,6 +5,7 @@ As an array, ids are int64, uint64, or fixed-width bytes holding UTF-8; sorted a
 an array mapped from disk is its own index (binary search) and row order is id order.
 """
 
+import contextlib
 import re
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TypeAlias
@@ -51,6 +52,15 @@ def parse_id(value: object, id_type: IdType) -> Id:
             f"{_shown(value)} is not an id of this release; its ids are integers from -2^63 to 2^64-1 in plain decimal"
         )
     return value
+
+
+def ids_of_texts(texts: Iterable[str], id_type: IdType) -> list[Id]:
+    """Return the ids among texts; what cannot be an id of the type is left out."""
+    found: list[Id] = []
+    for text in texts:
+        with contextlib.suppress(ValueError):
+            found.append(parse_id(text, id_type))
+    return found
 
 
 def _parse_string(value: object) -> str:

@@ -1,20 +1,18 @@
 """The outermost layer: request ids, HEAD, and the net under unexpected errors."""
 
 import logging
-import os
-import re
 
 from fastapi import Request
-from starlette.datastructures import Headers, MutableHeaders
+from starlette.datastructures import MutableHeaders
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from service import problems
+from service import metrics, problems
+from service.hot import REQUEST_ID, request_id
 
 log = logging.getLogger(__name__)
 
-HEADER = "x-request-id"
-_SANE = re.compile("[!-~]{1,128}")
+_HEADER = REQUEST_ID.decode()
 
 
 class EdgeMiddleware:
@@ -28,19 +26,19 @@ class EdgeMiddleware:
         if scope["type"] != "http":
             await self.app(scope, receive, send)
             return
-        request_id = _request_id(scope)
+        own_id = request_id(scope).decode()
         head = scope["method"] == "HEAD"
         # a copy: the server itself must still see HEAD
-        scope = {**scope, "state": {**scope.get("state", {}), "request_id": request_id}}
+        scope = {**scope, "state": {**scope.get("state", {}), "request_id": own_id}}
         if head:
             scope["method"] = "GET"
-        started = False
+        status = 0
 
         async def send_on(message: Message) -> None:
-            nonlocal started
+            nonlocal status
             if message["type"] == "http.response.start":
-                started = True
-                MutableHeaders(scope=message)[HEADER] = request_id
+                status = message["status"]
+                MutableHeaders(scope=message)[_HEADER] = own_id
             elif head:
                 message = {**message, "body": b""}
             await send(message)
@@ -48,14 +46,12 @@ class EdgeMiddleware:
         try:
             await self.app(scope, receive, send_on)
         except ClientDisconnect:
-            log.info("the client left before its request was whole (request_id %s)", request_id)
+            log.info("the client left before its request was whole (request_id %s)", own_id)
         except Exception:
-            log.exception("%s %s failed (request_id %s)", scope["method"], scope["path"], request_id)
-            if started:
+            log.exception("%s %s failed (request_id %s)", scope["method"], scope["path"], own_id)
+            if status:
                 raise
             await problems.unhandled(Request(scope))(scope, receive, send_on)
-
-
-def _request_id(scope: Scope) -> str:
-    given = Headers(scope=scope).get(HEADER, "")
-    return given if _SANE.fullmatch(given) else os.urandom(12).hex()
+        finally:
+            route = getattr(scope.get("route"), "path", metrics.NO_ROUTE)
+            metrics.answered(route, status or metrics.CLIENT_LEFT, scope, scope["state"].get("answer"))

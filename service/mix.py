@@ -3,14 +3,14 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from service.cg.base import CandidateGenerator, Candidates, KnowsUsers, Query
+from service.cg.base import CandidateGenerator, Candidates, Query
 from service.cg.lists import Lists, Source
-from service.cg.mixigen import STRATEGIES, Blend, Recipe
+from service.cg.mixigen import STRATEGIES, Blend, Doubles, Recipe
 from service.errors import InvalidRequestError
 from service.fill import Filled, fill_up
-from service.generate import Request, make_query
+from service.generate import Request, make_query, user_known
 from service.history import History
 from service.ids import Id
 from service.mix_features import Context, list_lengths
@@ -91,13 +91,29 @@ def mix(release: Release, request: MixRequest, stored: History | None, watch: Wa
     return MixAnswer(
         strategy=strategy,
         cgs=names,
-        user_known=stored is not None or any(isinstance(cg, KnowsUsers) and cg.knows(request.user_id) for cg in cgs),
+        user_known=user_known(cgs, request.user_id, stored),
         blend=blend,
         result=fill_up(own, request.n, query.filters, release.popular),
         sources=found,
         unknown_items=unknown,
         degraded=degraded + [f"cg:{name}" for name in blend.dropped],
     )
+
+
+def curves(release: Release, request: MixRequest, stored: History | None) -> tuple[list[str], Doubles]:
+    """Return what MixiGen would merge by: the generators, and the score of each at positions 1, 2, …
+
+    Raises:
+        InvalidRequestError: the release has no MixiGen, or it was not trained on a generator asked for.
+    """
+    cgs = [release.cg(name) for name in dict.fromkeys(request.cgs or default_cgs(release))]
+    names = [cg.name for cg in cgs]
+    request = replace(request, strategy=MIXIGEN, shares={})
+    _strategy(release, request, names)
+    assert release.mixigen is not None  # noqa: S101 (checked by _strategy)
+    context = _context(release, request)
+    query, _ = make_query(release, request, stored)
+    return names, release.mixigen.curves(cgs, query, _dated(query, context.timestamp), context)
 
 
 def default_cgs(release: Release) -> Sequence[str]:

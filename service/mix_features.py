@@ -168,7 +168,7 @@ def _expected(cg: CandidateGenerator, query: Query) -> int:
         return cast("ExpectsLength", cg).expected_length(query)
     if len(query.history):
         return LIST_LENGTH_CAP
-    known = isinstance(cg, KnowsUsers) and query.user is not None and not query.history_given and cg.knows(query.user)
+    known = isinstance(cg, KnowsUsers) and query.user is not None and query.stored_applies and cg.knows(query.user)
     return LIST_LENGTH_CAP if known else 0
 
 

@@ -7,20 +7,23 @@ from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 
-from service import parameters, problems, schemas
+from service import history_body, parameters, problems, schemas
 from service.ids import INTEGER_PATTERN, MAX_STRING_ID_BYTES, IdType
 from service.parameters import Parameter
 
 Part = dict[str, Any]
 
 _ERRORS: Mapping[int, str] = {
+    401: "The key is missing or another one",
+    403: "The service has no key, so this is off",
+    409: "Not possible in this setting: the history or the store is read-only",
     400: "The request is malformed: not HTTP, not JSON, or a URL of more than 64 KB",
     404: "Unknown candidate generator or item",
     413: "The body is too large",
     415: "The body is not declared as JSON",
     422: "Parameters that cannot be used, each with what was seen and what is wanted",
     500: "An unexpected error",
-    503: "Not ready: no release is loaded",
+    503: "Not ready: no release is loaded, or the store of histories does not answer",
 }
 _HEADERS: Part = {
     "X-Request-ID": {"description": "The request's own, or a new one", "schema": {"type": "string"}},
@@ -61,19 +64,24 @@ def _path(name: str, parameter: Parameter) -> Part:
 
 def _body_schema(names: Mapping[str, Parameter]) -> Part:
     """Describe a JSON request; null or an empty string stand for an absent value."""
-    optional = {
-        name: {
-            "description": parameter.description,
-            "anyOf": [parameter.kind.json_schema, {"enum": [None, ""]}],
-        }
-        for name, parameter in names.items()
-    }
+    optional = _optional(names)
     user = {"user_id": {"description": parameters.USER_ID.description, **parameters.USER_ID.kind.json_schema}}
     return {
         "type": "object",
         "properties": {**user, **optional},
         "required": ["user_id"],
         "additionalProperties": False,
+    }
+
+
+def _optional(names: Mapping[str, Parameter], required: str = "") -> Part:
+    """Describe values of which all but one may be absent."""
+    return {
+        name: {
+            "description": parameter.description,
+            "anyOf": [parameter.kind.json_schema] + ([] if name == required else [{"enum": [None, ""]}]),
+        }
+        for name, parameter in names.items()
     }
 
 
@@ -102,6 +110,44 @@ BATCH_BODY: Part = _json_body(
         "additionalProperties": False,
     }
 )
+
+HISTORY_USER: Part = {"parameters": [_path("user_id", parameters.USER_ID)], "security": [{"key": []}, {}]}
+HISTORY_BODY: Part = {
+    **HISTORY_USER,
+    **_json_body(
+        {
+            "type": "object",
+            "properties": {
+                "events": {
+                    "type": "array",
+                    "maxItems": history_body.MAX_EVENTS,
+                    "items": {
+                        "type": "object",
+                        "properties": _optional(history_body.EVENT, required="item_id"),
+                        "required": ["item_id"],
+                        "additionalProperties": False,
+                    },
+                }
+            },
+            "required": ["events"],
+            "additionalProperties": False,
+        }
+    ),
+}
+ADMIN: Part = {"security": [{"key": []}]}
+ADMIN_ITEM: Part = {**ADMIN, "parameters": [_path("item_id", parameters.ITEM_ID)]}
+
+
+def written(answer: type[BaseModel], request: Part, status: int = 200) -> dict[str, Any]:
+    """Return the arguments of a route that changes something: `operation` with what a key and a state can refuse."""
+    described = operation(answer, request)
+    responses = described["responses"]
+    for code in (401, 403, 409):
+        responses[code] = {"description": _ERRORS[code], "model": schemas.Problem}
+    responses[status] = {"model": answer, "description": "Done" if status == 200 else "Accepted"}
+    if status != 200:
+        del responses[200]
+    return {**described, "status_code": status}
 
 
 def operation(answer: type[BaseModel], request: Part | None = None) -> dict[str, Any]:
@@ -132,6 +178,7 @@ def document(app: FastAPI, user_type: IdType | None, item_type: IdType | None) -
         CandidatesRequest=_body_schema(parameters.CANDIDATES),
         MixRequest=_body_schema(parameters.MIX),
     )
+    made["components"]["securitySchemes"] = {"key": {"type": "apiKey", "in": "header", "name": "X-API-Key"}}
     made["x-problems"] = problems.kinds()
     return made
 

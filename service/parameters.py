@@ -94,9 +94,14 @@ class Asked(Generic[R]):
     ids_as_strings: bool
 
 
-def from_query(user: str, query: bytes, release: Release) -> Asked[Request]:
-    """Read GET /candidates/{user_id}."""
-    return _user_query(user, query, CANDIDATES, release, Request)
+Memo = dict[Any, Mapping[str, Any]]
+"""What was read of short queries for one release: (kind of request, query) → values."""
+MEMO_SIZE, MEMO_QUERY_BYTES = 512, 64
+
+
+def from_query(user: str, query: bytes, release: Release, memo: Memo | None = None) -> Asked[Request]:
+    """Read GET /candidates/{user_id}; with a memo, a short query that was read before is not read again."""
+    return _user_query(user, query, CANDIDATES, release, Request, memo)
 
 
 def from_body(body: object, release: Release) -> Asked[Request]:
@@ -104,9 +109,9 @@ def from_body(body: object, release: Release) -> Asked[Request]:
     return _user_body(body, CANDIDATES, release, Request)
 
 
-def mix_from_query(user: str, query: bytes, release: Release) -> Asked[MixRequest]:
-    """Read GET /mix/{user_id}."""
-    return _user_query(user, query, MIX, release, MixRequest)
+def mix_from_query(user: str, query: bytes, release: Release, memo: Memo | None = None) -> Asked[MixRequest]:
+    """Read GET /mix/{user_id}, likewise."""
+    return _user_query(user, query, MIX, release, MixRequest, memo)
 
 
 def mix_from_body(body: object, release: Release) -> Asked[MixRequest]:
@@ -122,9 +127,19 @@ def similar_from_query(item: str, query: bytes, release: Release) -> tuple[Id, A
 
 
 def _user_query(
-    user: str, query: bytes, names: Mapping[str, Parameter], release: Release, make: Callable[..., R]
+    user: str,
+    query: bytes,
+    names: Mapping[str, Parameter],
+    release: Release,
+    make: Callable[..., R],
+    memo: Memo | None,
 ) -> Asked[R]:
-    values, faults = _read_query(query, names, release)
+    known = memo.get((make, query)) if memo else None
+    values, faults = ({**known}, []) if known is not None else _read_query(query, names, release)
+    if memo is not None and known is None and not faults and len(query) <= MEMO_QUERY_BYTES:
+        if len(memo) >= MEMO_SIZE:
+            memo.clear()
+        memo[make, query] = {**values}
     values |= _collect({USER_ID.field: user}, {"user_id": USER_ID}, release, faults, "path")
     return _asked(values, faults, make)
 

@@ -10,13 +10,18 @@ from fastapi import FastAPI, Request, Response
 from starlette.exceptions import HTTPException
 
 from service.errors import (
+    AdminOffError,
     CandgenError,
+    HistoryReadOnlyError,
+    HistoryUnavailableError,
     InvalidRequestError,
     NotAbleError,
     NotReadyError,
+    NotWritableError,
     StoreError,
     UnknownCGError,
     UnknownItemError,
+    WrongKeyError,
 )
 from service.parameters import InvalidParametersError
 
@@ -24,6 +29,11 @@ log = logging.getLogger(__name__)
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_SECONDS = "1"
+EXTRA_HEADERS: Mapping[int, Mapping[str, str]] = {
+    401: {"WWW-Authenticate": 'ApiKey header="X-API-Key"'},
+    503: {"Retry-After": RETRY_SECONDS},
+}
+OVERLOADED = "Overloaded"
 
 STATUSES: Mapping[type[CandgenError], tuple[int, str]] = {
     InvalidParametersError: (422, "Invalid parameters"),
@@ -33,6 +43,11 @@ STATUSES: Mapping[type[CandgenError], tuple[int, str]] = {
     UnknownItemError: (404, "Unknown item"),
     NotReadyError: (503, "Not ready"),
     StoreError: (503, "Store not readable"),
+    NotWritableError: (409, "Store not writable"),
+    HistoryReadOnlyError: (409, "History is read-only"),
+    HistoryUnavailableError: (503, "History not available"),
+    AdminOffError: (403, "Admin routes are off"),
+    WrongKeyError: (401, "Wrong key"),
     CandgenError: (500, "Internal error"),
 }
 """Status and title of every domain error; a class not listed takes those of its nearest base."""
@@ -98,20 +113,27 @@ def _allowed_methods(request: Request) -> str:
 
 
 def _body(status: int, title: str, detail: str, request: Request) -> dict[str, Any]:
+    instance = request.scope.get("raw_path", b"").decode("latin-1")[:500]
+    return bare(status, title, detail, request.scope["state"]["request_id"], instance)
+
+
+def bare(status: int, title: str, detail: str, request_id: str, instance: str = "") -> dict[str, Any]:
+    """Return problem details for what never became a request of the application."""
     return {
         "type": "about:blank" if title == HTTPStatus(status).phrase else f"/docs#{_slug(title)}",
         "title": title,
         "status": status,
         "detail": detail,
-        "instance": request.scope.get("raw_path", b"").decode("latin-1")[:500],
-        "request_id": request.scope["state"]["request_id"],
+        "instance": instance,
+        "request_id": request_id,
     }
 
 
 def kinds() -> list[dict[str, Any]]:
     """Return the kinds of problems that have a `type` of their own, for /docs."""
     return [
-        {"slug": _slug(title), "title": title, "status": status} for status, title in dict.fromkeys(STATUSES.values())
+        {"slug": _slug(title), "title": title, "status": status}
+        for status, title in dict.fromkeys([*STATUSES.values(), (503, OVERLOADED)])
     ]
 
 
@@ -120,5 +142,5 @@ def _slug(title: str) -> str:
 
 
 def _response(body: Mapping[str, Any], headers: Mapping[str, str] | None = None) -> Response:
-    extra = {"Retry-After": RETRY_SECONDS} if body["status"] == HTTPStatus.SERVICE_UNAVAILABLE else {}
+    extra = EXTRA_HEADERS.get(body["status"], {})
     return Response(orjson.dumps(body), body["status"], headers={**(headers or {}), **extra}, media_type=MEDIA_TYPE)

@@ -3,28 +3,26 @@
 Everything is validated and mapped before anything is returned, so a caller swaps one reference.
 """
 
-import logging
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
 from service.artifact import Artifact, Manifest
 from service.catalogue import Catalogue, Texts
 from service.cg.arrays import array, check_rows, in_release
-from service.cg.base import CandidateGenerator, ItemMap
+from service.cg.base import NO_ITEMS, CandidateGenerator, Ints, ItemMap
 from service.cg.build import build_cg
 from service.cg.build import popular as popular_cg
 from service.cg.mixigen import MixiGen
 from service.cg.popular import Popular
 from service.errors import ArtifactError, StoreError, UnknownCGError
 from service.history import SnapshotHistory
-from service.ids import IdIndex, union
+from service.ids import IdIndex, ids_of_texts, union
+from service.item_json import ItemJson
 from service.mix_model import MixModel
 from service.store import DATA, MIXIGEN, ReleaseManifest, Store, lacks_cgs
 from service.store import POPULAR as POPULAR
-
-log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -44,11 +42,21 @@ class Release:
     cgs: Mapping[str, CandidateGenerator]
     mixigen: MixiGen | None = None
     """What blends the generators; None if the release has no such artifact."""
+    blocked: Ints = field(default_factory=lambda: NO_ITEMS)
+    """Ascending: items that were taken off, whatever a request says."""
+    _item_json: dict[bool, ItemJson] = field(default_factory=dict, repr=False)
+    """Shared with what `without` returns."""
 
     @property
     def name(self) -> str:
         """The release's name."""
         return self.manifest.release
+
+    def item_json(self, as_strings: bool) -> ItemJson:
+        """Return what renders its items; made when it is first asked for."""
+        if as_strings not in self._item_json:
+            self._item_json[as_strings] = ItemJson(self.items, as_strings)
+        return self._item_json[as_strings]
 
     def cg(self, name: str | None) -> CandidateGenerator:
         """Return a generator by name, the release's default for None."""
@@ -56,6 +64,11 @@ class Release:
             return self.cgs[name or self.manifest.default_cg]
         except KeyError:
             raise UnknownCGError(str(name), sorted(self.cgs)) from None
+
+    def without(self, blocked: Sequence[str]) -> "Release":
+        """Return the same release, its arrays shared, that never returns these items; ids as texts."""
+        rows = self.items.rows(ids_of_texts(blocked, self.items.type))
+        return replace(self, blocked=np.unique(rows[rows >= 0]).astype(np.int32))
 
 
 def load(store: Store, name: str | None = None) -> Release:
@@ -71,22 +84,13 @@ def load(store: Store, name: str | None = None) -> Release:
     return build(manifest, artifacts)
 
 
-def load_newest_good(store: Store) -> Release:
-    """Load the current release or, if it is damaged, the nearest of its ancestors that is not."""
-    name = store.current()
-    if name is None:
-        return load(store)
-    first_error: StoreError | None = None
+def newest_first(store: Store, name: str) -> Iterator[str]:
+    """Return a release's name, then its parent's and so on: what to serve if the release is damaged."""
     seen: set[str] = set()
-    while name is not None and name not in seen:
+    while name not in seen:
         seen.add(name)
-        try:
-            return load(store, name)
-        except StoreError as error:
-            log.error("release %s is refused: %s", name, error)
-            first_error = first_error or error
-            name = _parent(store, name)
-    raise first_error or StoreError(f"{store.root}: no release can be served")
+        yield name
+        name = _parent(store, name) or name
 
 
 def build(manifest: ReleaseManifest, artifacts: Mapping[str, Artifact]) -> Release:

@@ -1,10 +1,12 @@
 """Writes answers as JSON: the one seam (orjson)."""
 
+from collections.abc import Sequence
 from typing import Any
 
 import orjson
+from orjson import Fragment
 
-from service.cg.base import Candidates
+from service.cg.base import NO_ITEMS
 from service.generate import Answer, Request
 from service.ids import Id
 from service.mix import MixAnswer, MixRequest
@@ -19,28 +21,21 @@ def dumps(value: object) -> bytes:
 
 def answer(release: Release, request: Request, found: Answer, ids_as_strings: bool) -> dict[str, Any]:
     """Return the body of an answer, ready for `dumps`."""
-    items = _scored(release, found.result.own, ids_as_strings)
-    if len(found.result.fill):
-        fill = _rendered(release.items.ids_of(found.result.fill), ids_as_strings)
-        items += [{"item_id": item, "score": None, "fill": True} for item in fill]
     return {
         "user_id": str(request.user_id) if ids_as_strings else request.user_id,
         "cg": found.cg,
         "release": release.name,
         "user_known": found.user_known,
         "fallback": found.fallback,
-        "returned": len(items),
-        "items": items,
-        "unknown_items": _rendered(list(found.unknown_items), ids_as_strings),
+        "returned": len(found.result),
+        "items": Fragment(release.item_json(ids_as_strings).items(found.result.own, found.result.fill)),
+        "unknown_items": _rendered(found.unknown_items, ids_as_strings),
         "degraded": found.degraded,
     }
 
 
 def mix(release: Release, request: MixRequest, found: MixAnswer, ids_as_strings: bool) -> dict[str, Any]:
     """Return the body of a blended answer."""
-    items = _blended(release, found, ids_as_strings)
-    fill = _rendered(release.items.ids_of(found.result.fill), ids_as_strings)
-    items += [{"item_id": item, "score": None, "fill": True, "cg": None, "cg_rank": None} for item in fill]
     return {
         "user_id": str(request.user_id) if ids_as_strings else request.user_id,
         "cg": "mix",
@@ -48,24 +43,25 @@ def mix(release: Release, request: MixRequest, found: MixAnswer, ids_as_strings:
         "release": release.name,
         "user_known": found.user_known,
         "fallback": found.fallback,
-        "returned": len(items),
+        "returned": len(found.result),
         "slots": found.slots,
-        "items": items,
-        "unknown_items": _rendered(list(found.unknown_items), ids_as_strings),
+        "items": _blended(release, found, ids_as_strings),
+        "unknown_items": _rendered(found.unknown_items, ids_as_strings),
         "degraded": found.degraded,
     }
 
 
-def _blended(release: Release, found: MixAnswer, ids_as_strings: bool) -> list[dict[str, Any]]:
-    names, blend = found.cgs, found.blend
-    items = _scored(release, found.result.own, ids_as_strings)
-    for item, cg, rank in zip(items, blend.cg.tolist(), blend.cg_rank.tolist(), strict=True):
-        item |= {"cg": names[cg], "cg_rank": rank}
-    for item, sources in zip(items, found.sources, strict=False):  # none unless asked for
+def _blended(release: Release, found: MixAnswer, ids_as_strings: bool) -> Any:
+    blend, result = found.blend, found.result
+    items = release.item_json(ids_as_strings).blend(result.own, found.cgs, blend.cg, blend.cg_rank, result.fill)
+    if not found.sources:  # none unless asked for
+        return Fragment(items)
+    explained = orjson.loads(items)
+    for item, sources in zip(explained, found.sources, strict=False):
         item["sources"] = [
-            {"cg": names[source.cg], "cg_rank": source.rank, "score": source.score} for source in sources
+            {"cg": found.cgs[source.cg], "cg_rank": source.rank, "score": source.score} for source in sources
         ]
-    return items
+    return explained
 
 
 def similar(release: Release, found: Similar, ids_as_strings: bool) -> dict[str, Any]:
@@ -75,15 +71,9 @@ def similar(release: Release, found: Similar, ids_as_strings: bool) -> dict[str,
         "cg": found.cg,
         "release": release.name,
         "returned": len(found.result),
-        "items": _scored(release, found.result, ids_as_strings),
+        "items": Fragment(release.item_json(ids_as_strings).items(found.result, NO_ITEMS)),
     }
 
 
-def _scored(release: Release, candidates: Candidates, ids_as_strings: bool) -> list[dict[str, Any]]:
-    ids = _rendered(release.items.ids_of(candidates.items), ids_as_strings)
-    # iterating the array keeps float32 scalars; .tolist() would print 0.8299999833106995 for 0.83
-    return [{"item_id": item, "score": score} for item, score in zip(ids, candidates.scores, strict=True)]
-
-
-def _rendered(ids: list[Id], as_strings: bool) -> list[Id]:
-    return [str(key) for key in ids] if as_strings else ids
+def _rendered(ids: Sequence[Id], as_strings: bool) -> list[Id]:
+    return [str(key) for key in ids] if as_strings else list(ids)

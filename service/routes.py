@@ -1,21 +1,17 @@
 """HTTP handlers: translate, delegate, answer. What can go wrong is mapped in `problems`."""
 
 import asyncio
-import os
 from collections.abc import Callable, Coroutine
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.routing import APIRoute
 
-from service import inventory, openapi, parameters, problems, render, schemas
+from service import answers, inventory, metrics_text, openapi, parameters, problems, render, schemas
 from service.body import read_json
 from service.errors import CandgenError
-from service.generate import Request as GenerateRequest
-from service.generate import generate
-from service.mix import MixRequest, mix
-from service.parameters import Asked
-from service.serving import Holder, Serving
+from service.metrics_share import Share
+from service.serving import Holder, Served, Serving
 from service.similar import similar
 
 
@@ -34,49 +30,52 @@ router = APIRouter(route_class=DirectRoute)
 @router.get("/candidates/{user_id}", **openapi.operation(schemas.Candidates, openapi.CANDIDATES))
 async def get_candidates(request: Request) -> Response:
     """Candidates of one generator for one user."""
-    serving = _serving(request)
-    asked = parameters.from_query(_path_value(request, "user_id"), _query(request), serving.release)
-    return _json(await _answer(serving, asked), serving)
+    user = _path_value(request, "user_id")
+    serving = _holder(request).serving_for(user)
+    return _json(await answers.candidates(_holder(request), serving, user, _query(request)), serving, request)
 
 
 @router.post("/candidates", **openapi.operation(schemas.Candidates, openapi.CANDIDATES_BODY))
 async def post_candidates(request: Request) -> Response:
     """The same with the parameters in a JSON body: for long lists, and ids with a comma or slash."""
-    serving = _serving(request)
-    asked = parameters.from_body(await read_json(request), serving.release)
-    return _json(await _answer(serving, asked), serving)
+    served = _holder(request).served
+    body = await read_json(request)
+    serving = served.of(parameters.echoed_user(body))
+    asked = parameters.from_body(body, serving.release)
+    return _json(await answers.generated(serving, asked), serving, request)
 
 
 @router.post("/candidates:batch", **openapi.operation(schemas.BatchAnswer, openapi.BATCH_BODY))
 async def post_batch(request: Request) -> Response:
-    """Up to 64 requests at once, all answered from one release; one may fail without the others."""
-    serving = _serving(request)
+    """Up to 64 requests at once, none answered from a release of later; one may fail without the others."""
+    served = _holder(request).served
     bodies = parameters.batch(await read_json(request))
-    return _json({"results": [await _batch_item(request, serving, body) for body in bodies]}, serving)
+    return _json({"results": [await _batch_item(request, served, body) for body in bodies]}, served.main)
 
 
 @router.get("/mix/{user_id}", **openapi.operation(schemas.Mix, openapi.MIX))
 async def get_mix(request: Request) -> Response:
     """Candidates of several generators, blended for one user at one moment."""
-    serving = _serving(request)
-    asked = parameters.mix_from_query(_path_value(request, "user_id"), _query(request), serving.release)
-    return _json(await _blend(request, serving, asked), serving)
+    user = _path_value(request, "user_id")
+    serving = _holder(request).serving_for(user)
+    return _json(await answers.blended(_holder(request), serving, user, _query(request)), serving, request)
 
 
 @router.post("/mix", **openapi.operation(schemas.Mix, openapi.MIX_BODY))
 async def post_mix(request: Request) -> Response:
     """The same with the parameters in a JSON body."""
-    serving = _serving(request)
-    asked = parameters.mix_from_body(await read_json(request), serving.release)
-    return _json(await _blend(request, serving, asked), serving)
+    served = _holder(request).served
+    body = await read_json(request)
+    serving = served.of(parameters.echoed_user(body))
+    asked = parameters.mix_from_body(body, serving.release)
+    return _json(await answers.mixed(_holder(request), serving, asked), serving, request)
 
 
 @router.get("/similar/{item_id}", **openapi.operation(schemas.SimilarItems, openapi.SIMILAR))
 async def get_similar(request: Request) -> Response:
     """Items that go with an item; without `cg` the default generator, or the first that can."""
     serving = _serving(request)
-    path_value = _path_value(request, "item_id")
-    item_id, asked = parameters.similar_from_query(path_value, _query(request), serving.release)
+    item_id, asked = parameters.similar_from_query(_path_value(request, "item_id"), _query(request), serving.release)
     found = similar(serving.release, item_id, asked.request)
     return _json(render.similar(serving.release, found, asked.ids_as_strings), serving)
 
@@ -92,10 +91,10 @@ async def get_cgs(request: Request) -> Response:
 
 @router.get("/releases", **openapi.operation(schemas.Releases))
 async def get_releases(request: Request) -> Response:
-    """The releases in the store, and what this worker serves."""
+    """The releases in the store, and what each worker serves."""
     holder = _holder(request)
     stored = await asyncio.to_thread(inventory.releases, holder.store)
-    return _json({**stored, "workers": [{"pid": os.getpid(), "release": holder.release_name}]})
+    return _json({**stored, "workers": await asyncio.to_thread(holder.workers.all)})
 
 
 @router.get("/health/live", **openapi.operation(schemas.Health))
@@ -107,31 +106,31 @@ async def get_live(_: Request) -> Response:
 @router.get("/health/ready", **openapi.operation(schemas.Health))
 async def get_ready(request: Request) -> Response:
     """Whether a release is served; 503 with the reason if not."""
+    request.app.state.drain.check()
     serving = _serving(request)
     return _json({"status": "ready", "release": serving.release.name}, serving)
 
 
-async def _blend(request: Request, serving: Serving, asked: Asked[MixRequest]) -> dict[str, Any]:
-    stored = await serving.history.get(asked.request.user_id)
-    found = mix(serving.release, asked.request, stored, _holder(request).watch)
-    return render.mix(serving.release, asked.request, found, asked.ids_as_strings)
+@router.get("/metrics", include_in_schema=False)
+async def get_metrics(request: Request) -> Response:
+    """What all workers counted, for Prometheus."""
+    share: Share = request.app.state.share
+    return Response(metrics_text.text(await asyncio.to_thread(share.collect)), media_type=metrics_text.CONTENT_TYPE)
 
 
-async def _answer(serving: Serving, asked: Asked[GenerateRequest]) -> dict[str, Any]:
-    stored = await serving.history.get(asked.request.user_id)
-    found = generate(serving.release, asked.request, stored)
-    return render.answer(serving.release, asked.request, found, asked.ids_as_strings)
-
-
-async def _batch_item(request: Request, serving: Serving, body: object) -> dict[str, Any]:
+async def _batch_item(request: Request, served: Served, body: object) -> dict[str, Any]:
     await asyncio.sleep(0)  # let other requests in between
+    serving = served.of(parameters.echoed_user(body))
     try:
-        return await _answer(serving, parameters.from_body(body, serving.release))
+        return await answers.generated(serving, parameters.from_body(body, serving.release))
     except CandgenError as error:
         return {"user_id": parameters.echoed_user(body), "error": problems.problem(error, request)}
 
 
-def _json(body: object, serving: Serving | None = None) -> Response:
+def _json(body: object, serving: Serving | None = None, request: Request | None = None) -> Response:
+    """Render an answer; with the request, its metrics say what the answer is."""
+    if request is not None:
+        request.scope["state"]["answer"] = body
     headers = {"X-Model-Release": serving.release.name} if serving else None
     return Response(render.dumps(body), headers=headers, media_type="application/json")
 

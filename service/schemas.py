@@ -36,7 +36,7 @@ class Candidates(Body):
     unknown_items: list[int | str]
     """Ids of the given history that the release does not have."""
     degraded: list[str]
-    """Parts that did not answer in time."""
+    """Parts that did not answer in time: `history`."""
 
 
 class Source(Body):
@@ -81,7 +81,7 @@ class Mix(Body):
     unknown_items: list[int | str]
     """Ids of the given history that the release does not have."""
     degraded: list[str]
-    """Parts that failed or did not answer in time: `cg:NAME`, `mixigen`."""
+    """Parts that failed or did not answer in time: `cg:NAME`, `mixigen`, `history`."""
 
 
 class SimilarItem(Body):
@@ -193,14 +193,45 @@ class Worker(Body):
 
     pid: int
     release: str | None
+    split: list[str] = []
+    """The releases of the split that it serves besides."""
 
 
 class Releases(Body):
-    """The store's releases, newest first, and what the worker that answered serves."""
+    """The store's releases, newest first, and what each worker serves."""
 
     current: str | None
     workers: list[Worker]
     releases: list[StoredRelease]
+
+
+class Accepted(Body):
+    """Events that were taken."""
+
+    accepted: int
+    """How many were new by their event_id, and interactions."""
+
+
+class Forgotten(Body):
+    """A user that was forgotten."""
+
+    user_id: int | str
+    forgotten: Literal[True]
+
+
+class ReloadAccepted(Body):
+    """The workers will look at the store; /releases tells what they serve."""
+
+    status: Literal["accepted"]
+    current: str | None
+    """What CURRENT names."""
+
+
+class Blocked(Body):
+    """An item and whether it is taken off."""
+
+    item_id: int | str
+    blocked: bool
 
 
 class Health(Body):

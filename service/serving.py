@@ -1,35 +1,33 @@
-"""The release that this worker serves, and how it gets one while requests already arrive."""
+"""What a worker serves: immutable, read once by a request, replaced by one reference."""
 
-import asyncio
-import fcntl
-import gc
-import logging
+import threading
 import time
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
 
-import numpy as np
-
-from service import kernels, mix_kernels, registry
-from service.errors import NotReadyError, StoreError
-from service.generate import Request, generate
+from service.errors import NotReadyError
 from service.history import HistoryProvider
-from service.mix import MixRequest, mix
+from service.history_live import EventStore, LiveHistory
+from service.history_memory import MemoryEvents
 from service.registry import Release
 from service.settings import Settings
+from service.split import Split
 from service.store import Store
 from service.watch import Watch
+from service.workers import Workers
 
-log = logging.getLogger(__name__)
 
-POLL_SECONDS = 1.0
-"""How often CURRENT is looked at while there is nothing to serve."""
-FIRST_PAUSE, LONGEST_PAUSE = 1.0, 30.0
-"""How long until a release that could not be loaded is tried again, at first and at most."""
+def _redis(settings: Settings) -> EventStore:
+    from service.history_redis import RedisEvents  # only where it is used: the import takes a while
 
-HISTORY_PROVIDERS: Mapping[str, Callable[[Release], HistoryProvider]] = {
-    "snapshot": lambda release: release.history,
+    return RedisEvents(settings.redis_url.get_secret_value(), settings.history_budget_ms)
+
+
+EVENT_STORES: Mapping[str, Callable[[Settings], EventStore | None]] = {
+    "snapshot": lambda _: None,
+    "memory": lambda _: MemoryEvents(),
+    "redis": _redis,
 }
 
 
@@ -39,106 +37,104 @@ class Serving:
 
     release: Release
     history: HistoryProvider
+    since: float = field(default_factory=time.time)
+    """Unix seconds of the swap."""
+    queries: dict[Any, Any] = field(default_factory=dict)
+    """What `parameters` has read of short queries, which repeat."""
+
+    @property
+    def header(self) -> bytes:
+        """The value of X-Model-Release."""
+        return self.release.name.encode()
+
+
+@dataclass(frozen=True, slots=True)
+class Served:
+    """All that is served at one moment."""
+
+    main: Serving
+    others: Mapping[str, Serving]
+    """The releases of a split by name."""
+    split: Split
+
+    def of(self, user: object) -> Serving:
+        """Return what a user is served; the id as its text."""
+        return self.others.get(self.split.release_of(str(user)), self.main) if self.others else self.main
 
 
 class Holder:
-    """Holds what is served; a swap replaces one reference."""
+    """Holds what is served, and what outlives a release."""
 
     def __init__(self, settings: Settings) -> None:
         self.store = Store(settings.store)
-        self._provider = HISTORY_PROVIDERS[settings.history]
-        self._serving: Serving | None = None
+        self.split = Split(settings.split)
+        self.events = EVENT_STORES[settings.history](settings)
+        """Live events; None where histories are those of the release."""
         self.watch = Watch(settings.request_budget_ms)
         """What keeps mixes within their time."""
+        self.workers = Workers()
+        self.api_key = settings.api_key.get_secret_value()
         self.reason = "the release is being loaded"
         """Why nothing is served yet."""
+        self._served: Served | None = None
+        self._releases: dict[str, Release] = {}
+        self._blocked: Sequence[str] = ()
+        self._since = 0.0
+        self._lock = threading.Lock()
 
     @property
-    def serving(self) -> Serving:
-        """What is served now.
+    def served(self) -> Served:
+        """What is served now: for requests of several users.
 
         Raises:
             NotReadyError: nothing yet.
         """
-        if self._serving is None:
+        if self._served is None:
             raise NotReadyError(self.reason)
-        return self._serving
+        return self._served
+
+    @property
+    def serving(self) -> Serving:
+        """What is served now to a request without a user; raises NotReadyError."""
+        return self.served.main
+
+    def serving_for(self, user: object) -> Serving:
+        """Return what is served to a user, the id as its text; raises NotReadyError."""
+        return self.served.of(user)
 
     @property
     def release_name(self) -> str | None:
         """The name of the served release, None if there is none."""
-        return self._serving.release.name if self._serving else None
+        return self._served.main.release.name if self._served else None
 
-    async def load_until_ready(self) -> None:
-        """Load the newest good release off the event loop; wait for one as long as it takes."""
-        pause = FIRST_PAUSE
-        while self._serving is None:
-            seen = await asyncio.to_thread(self.try_load)
-            if self._serving is None:
-                await self._wait_for_change(seen, pause)
-                pause = min(2 * pause, LONGEST_PAUSE)
+    @property
+    def loaded(self) -> Mapping[str, Release]:
+        """The releases that are served, by name."""
+        return self._releases
 
-    def try_load(self) -> str | None:
-        """Try once; return what CURRENT said before."""
-        seen = None
-        try:
-            seen = self.store.current()
-            if seen is None:
-                self._refuse(f"{self.store.root}: holds no release yet; publish one to be served")
-            else:
-                self._serving = self._load()
-        except StoreError as error:
-            self._refuse(str(error))
-        except Exception as error:
-            log.exception("the release could not be loaded")
-            self._refuse(f"the release could not be loaded ({type(error).__name__}); see the log")
-        return seen
+    def serve(self, releases: Mapping[str, Release], main: str) -> None:
+        """Serve other releases from now on; requests that have begun keep what they have read."""
+        with self._lock:
+            self._releases = dict(releases)
+            self._since = time.time()
+            self._compose(main)
+        self.workers.report(main, [name for name in self.split.names if name in releases])
 
-    def _load(self) -> Serving:
-        start = time.perf_counter()
-        compile_kernels()
-        release = registry.load_newest_good(self.store)
-        rehearse(release)
-        # what was loaded lives as long as the process: keep the collector from walking it
-        gc.collect()
-        gc.freeze()
-        log.info("serving release %s, loaded in %.1f s", release.name, time.perf_counter() - start)
-        return Serving(release, self._provider(release))
+    def block(self, items: Sequence[str]) -> None:
+        """Return these items no more, whatever the release."""
+        with self._lock:
+            self._blocked = items
+            if self._served:
+                self._compose(self._served.main.release.name)
 
-    def _refuse(self, reason: str) -> None:
-        if reason != self.reason:
-            log.warning("not ready: %s", reason)
-        self.reason = reason
+    def _compose(self, main: str) -> None:
+        made = {name: self._serving(release) for name, release in self._releases.items()}
+        others = {name: made[name] for name in self.split.names if name in made}
+        self._served = Served(made[main], others, self.split)
 
-    async def _wait_for_change(self, seen: str | None, longest: float) -> None:
-        """Wait for another CURRENT. A damaged release is read again only now and then."""
-        end = time.monotonic() + longest
-        while time.monotonic() < end:
-            await asyncio.sleep(min(POLL_SECONDS, longest))
-            try:
-                if self.store.current() != seen:
-                    return
-            except StoreError:
-                continue
-
-
-def compile_kernels() -> None:
-    """Compile the kernels, or load them from numba's cache, one process at a time.
-
-    Workers that write the cache at the same moment can crash one another (numba #4807); the lock
-    is on a source file because that always exists and need not be writable.
-    """
-    with Path(kernels.__file__).open("rb") as file:
-        fcntl.flock(file, fcntl.LOCK_EX)
-        kernels.warm_up()
-        mix_kernels.warm_up()
-
-
-def rehearse(release: Release) -> None:
-    """Answer one request with each generator, and a blended one, before a caller's: page in, compile, find faults."""
-    if not len(release.users):
-        return
-    user = release.users.ids_of(np.zeros(1, np.int32))[0]
-    for name in release.cgs:
-        generate(release, Request(user, cg=name), release.history.lookup(user))
-    mix(release, MixRequest(user), release.history.lookup(user))
+    def _serving(self, release: Release) -> Serving:
+        if self._blocked:
+            release = release.without(self._blocked)
+        if self.events is None:
+            return Serving(release, release.history, self._since)
+        return Serving(release, LiveHistory(release.history, release.items, self.events), self._since)

@@ -20,14 +20,17 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service import artifact
 from service.artifact import NAME_PATTERN, Artifact, Draft, Manifest
-from service.errors import StoreError
+from service.errors import NotWritableError, StoreError
 
 RELEASE_PATTERN = r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{6}$"
 DATA = "data"
 MIXIGEN = "mixigen"
 """Name and algorithm of the artifact that blends generators; it is not one itself."""
 POPULAR = "popular"
+BLOCKED = "BLOCKED"
+"""Ids of items taken off at once, one a line."""
 _UNPUBLISHED_KEPT_SECONDS = 24 * 3600
+_MAX_CURRENT_BYTES, _MAX_BLOCKED_BYTES = 1 << 10, 64 << 20
 
 
 class ReleaseManifest(BaseModel):
@@ -56,7 +59,8 @@ class Store:
     def current(self) -> str | None:
         """Return the name of the served release, None if nothing was ever published."""
         try:
-            name = (self.root / "CURRENT").read_text(encoding="ascii").strip()
+            with artifact.open_regular(self.root / "CURRENT") as file:
+                name = file.read(_MAX_CURRENT_BYTES).decode("ascii").strip()
         except FileNotFoundError:
             return None
         except (OSError, UnicodeDecodeError) as error:
@@ -99,7 +103,27 @@ class Store:
         """Validate and map an artifact."""
         return artifact.read(self.artifact_folder(name, version), name=name, version=version)
 
+    def blocked(self) -> list[str]:
+        """Return the ids of the items that were taken off, as texts."""
+        try:
+            with artifact.open_regular(self.root / BLOCKED) as file:
+                content = file.read(_MAX_BLOCKED_BYTES)
+        except FileNotFoundError:
+            return []
+        except OSError as error:
+            raise StoreError(f"{self.root / BLOCKED}: cannot be read ({error.strerror})") from error
+        lines = (line.strip() for line in content.decode("utf-8", errors="replace").split("\n"))
+        return list(dict.fromkeys(line for line in lines if line))
+
     # writing
+
+    def set_blocked(self, item: str, blocked: bool) -> list[str]:
+        """Take an item off, or put it back; return all that are off now."""
+        with self._lock():
+            others = [other for other in self.blocked() if other != item]
+            items = [*others, item] if blocked else others
+            self._replace(self.root / BLOCKED, "".join(f"{other}\n" for other in items))
+        return items
 
     def publish(
         self,
@@ -245,7 +269,7 @@ class Store:
             artifact.sync_folder(path.parent)
         except OSError as error:
             temporary.unlink(missing_ok=True)
-            raise StoreError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
+            raise NotWritableError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error
 
     @contextlib.contextmanager
     def _lock(self) -> Iterator[None]:
@@ -253,7 +277,7 @@ class Store:
             self.root.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(self.root / ".lock", os.O_RDWR | os.O_CREAT, 0o644)
         except OSError as error:
-            raise StoreError(f"{self.root}: not writable ({error.strerror})") from error
+            raise NotWritableError(f"{self.root}: not writable ({error.strerror})") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX)
             yield

@@ -7,6 +7,18 @@ import pytest
 
 def pytest_addoption(parser):
     parser.addoption("--run-slow", action="store_true", help="also run the long forms of tests")
+    parser.addoption(
+        "--full-faults",
+        action="store_true",
+        default=os.environ.get("CANDGEN_FAULTS") == "full",
+        help="full counts in tests/faults (or CANDGEN_FAULTS=full); `make faults`",
+    )
+
+
+@pytest.fixture(scope="session")
+def full_faults(request):
+    """Whether tests/faults run their full counts instead of the short form."""
+    return request.config.getoption("--full-faults")
 
 
 def pytest_collection_modifyitems(config, items):

@@ -227,3 +227,15 @@ def reciprocal_rank_fusion(lists, n, constant=60):
                 scores[item] = scores.get(item, 0.0) + 1 / (constant + position + 1)
                 best.setdefault(item, (position, row))
     return [(item, scores[item]) for item in sorted(scores, key=lambda item: (-scores[item], best[item]))][:n]
+
+
+def compact_matrix(W):
+    """The dense matrix that compact weights stand for."""
+    n = len(W.scales)
+    dense = np.zeros((n, n))
+    for i in range(n):
+        for h, j in enumerate(W.columns):
+            dense[i, j] = float(W.codes[i, h]) * W.scales[i]
+        for entry in range(W.indptr[i], W.indptr[i + 1]):
+            dense[i, W.largest_columns[entry]] += W.largest[entry]
+    return dense

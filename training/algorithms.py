@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from service.cg.fold_in_bpr import learn_map
-from training import adaptive_bpr, als, bpr, ease, personal_top, popular, slim
-from training.artifacts import embedding_arrays, popularity_arrays, weight_arrays
+from training import adaptive_bpr, als, bpr, compact, ease, personal_top, popular, slim
+from training.artifacts import compact_arrays, embedding_arrays, popularity_arrays, weight_arrays
 from training.config import FitConfig
 from training.embeddings import Embeddings
 from training.errors import DataError
@@ -51,12 +51,16 @@ class ServedAdaptiveBpr(adaptive_bpr.Config, IndexConfig):
 
 
 def _ease(interactions: Interactions, config: ease.Config) -> Fitted:
-    complete = config.model_copy(update={"serve_top_k": None})
-    W = ease.fit(matrix(interactions, config.weighting), complete).astype(np.float32, copy=False)
+    complete = config.model_copy(update={"serve_top_k": None, "serve_columns": None})
+    X = matrix(interactions, config.weighting)
+    W = ease.fit(X, complete).astype(np.float32, copy=False)
     if config.serve_top_k is None:
         return Fitted(weight_arrays(W))
-    pruned = keep_largest(W, config.serve_top_k)
-    return Fitted(weight_arrays(pruned), {"pruning": pruning_loss(W, pruned, interactions, config)})
+    if config.serve_columns is None or sp.issparse(W):
+        pruned = keep_largest(W, config.serve_top_k)
+        return Fitted(weight_arrays(pruned), {"pruning": pruning_loss(W, pruned, interactions, config)})
+    small = compact.compress(W, X, config.serve_top_k, config.serve_columns, config.seed)
+    return Fitted(compact_arrays(small), {"pruning": pruning_loss(W, small, interactions, config)})
 
 
 def _slim(interactions: Interactions, config: slim.Config) -> Fitted:

@@ -10,12 +10,14 @@ exactly after n). That needs no dim × dim system for each row and no n_rows × 
 
 from collections.abc import Iterator
 from concurrent.futures import Executor
+from functools import reduce
 from typing import NamedTuple
 
 import numpy as np
 import scipy.sparse as sp
 from numba import njit
 from numpy.typing import NDArray
+from scipy.linalg import eigh
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.integer]
@@ -149,10 +151,12 @@ def eigenbasis(pool: Executor, rows: Floats, columns: Floats) -> tuple[HalfStep,
     The products run in slices on the pool, the BLAS being held to one thread: its own threads wait by
     spinning, and the slices make the sums the same for any number of threads.
     """
-    gram = sum(pool.map(lambda part: columns[part].T @ columns[part], slices(len(columns))))
-    values, vectors = np.linalg.eigh(gram)
-    turned = HalfStep(turn(pool, rows, vectors), turn(pool, columns, vectors))
-    return turned, np.maximum(values, np.float32(0))
+    gram: Floats = reduce(np.add, pool.map(lambda part: columns[part].T @ columns[part], slices(len(columns))))
+    # up to twice as fast as numpy's; with few rows this is half of the time of a sweep
+    values, vectors = eigh(gram, driver="evd", overwrite_a=True, check_finite=False)
+    basis: Floats = vectors.astype(np.float32, copy=False)
+    turned = HalfStep(turn(pool, rows, basis), turn(pool, columns, basis))
+    return turned, np.maximum(values, 0, dtype=np.float32)
 
 
 def turn(pool: Executor, factors: Floats, vectors: Floats) -> Floats:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from service.artifact import Draft
 from service.catalogue import Texts
+from service.compact_kernels import CompactWeights
 from service.ids import id_type_of
 from service.store import DATA, now
 from training.embeddings import Embeddings
@@ -84,6 +85,18 @@ def weight_arrays(W: NDArray[np.float32] | sp.csr_array) -> Arrays:
         "weights_indptr": W.indptr.astype(np.int64),
         "weights_columns": W.indices.astype(np.int32),
         "weights_values": W.data.astype(np.float32),
+    }
+
+
+def compact_arrays(W: CompactWeights) -> Arrays:
+    """Lay out an item-item matrix in its compact form."""
+    return {
+        "weights_indptr": W.indptr,
+        "weights_columns": W.largest_columns,
+        "weights_values": W.largest,
+        "code_columns": W.columns,
+        "codes": W.codes,
+        "code_scales": W.scales,
     }
 
 

@@ -44,6 +44,8 @@ class IndexConfig(FitConfig):
     """Length of the search list while the graph is built."""
     ef: int = Field(200, ge=1, le=100_000)
     """Length of the search list when it serves; doubled until recall@100 reaches 0.98."""
+    index_threads: int = Field(1, ge=1, le=1024)
+    """Threads that build the graph; with more than one, the same seed no longer gives the same graph."""
 
 
 class IndexChoice(NamedTuple):
@@ -80,14 +82,14 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
 
     A pilot over a sample of the items chooses the space, and with index=auto is the end of it if the
     scan of all items is not much slower than a good search of the sample. The graph that serves is
-    built on one thread: it then depends on its input and `config.seed` alone.
+    built on `config.index_threads`: by one it depends on its input and `config.seed` alone.
     """
     queries = _queries(embeddings, config.seed)
     if config.index == "exact" or not len(embeddings.items) or not len(queries):
         return IndexChoice("exact", {}, {"kind": "exact"})
     auto, scan = config.index == "auto", _exact(embeddings)
     items = _pilot(embeddings, config.seed)
-    threads = 1 if items is embeddings else os.cpu_count() or 1
+    threads = config.index_threads if items is embeddings else os.cpu_count() or 1
     graphs = [_build(items, config, space, threads) for space in get_args(hnsw.Space)]
     recalls = [measure(scan, items, graph, queries).recall for graph in graphs]
     graph = graphs[int(np.argmax(recalls))]
@@ -96,7 +98,7 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
     if items is not embeddings and (promising or not auto):
         items = embeddings
         larger = config.model_copy(update={"ef": graph.ef})
-        graph = _build(items, larger, graph.settings.space, threads=1)
+        graph = _build(items, larger, graph.settings.space, config.index_threads)
         measured = _tune(scan, items, graph, queries, stop_when_slower=auto)
     kind: Kind = "hnsw" if (measured.good and items is embeddings) or not auto else "exact"
     files = _files(graph) if kind == "hnsw" else {}

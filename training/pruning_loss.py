@@ -4,6 +4,8 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from service.compact_kernels import CompactWeights
+from training import compact
 from training.config import FitConfig, Weighting
 from training.interactions import Interactions, matrix
 
@@ -15,7 +17,7 @@ HELD_OUT = 0.2
 
 
 def pruning_loss(
-    W: Weights, pruned: sp.csr_array, interactions: Interactions, config: FitConfig
+    W: Weights, pruned: sp.csr_array | CompactWeights, interactions: Interactions, config: FitConfig
 ) -> dict[str, float | int]:
     """Compare recall@50 of W and of its pruned form (both n_items × n_items).
 
@@ -30,7 +32,7 @@ def pruning_loss(
     hidden_count = np.asarray(hidden.sum(axis=1)).ravel()
     found = {}
     for name, weights in (("dense", W), ("pruned", pruned)):
-        scores = X @ weights
+        scores = compact.scores(X, weights) if isinstance(weights, CompactWeights) else X @ weights
         scores = scores.toarray() if sp.issparse(scores) else scores
         scores[X.nonzero()] = -np.inf
         k = min(K, scores.shape[1])

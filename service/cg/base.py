@@ -45,6 +45,11 @@ class Query:
     """The request brought the history: a stored embedding of the user does not apply."""
     filters: Filters = field(default_factory=Filters)
 
+    @property
+    def stored_applies(self) -> bool:
+        """Whether what a model has stored of the user may be used."""
+        return not (self.history_given or self.history.differs)
+
 
 @dataclass(frozen=True, slots=True)
 class Candidates:

@@ -1,15 +1,18 @@
 """From a validated artifact to the candidate generator that serves it, one function per kind of model."""
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.artifact import Artifact
 from service.cg.arrays import array, check_rows, in_release
 from service.cg.base import CandidateGenerator, ItemMap
 from service.cg.build_embedding import als, bpr
-from service.cg.linear import LinearItemToItemCG, dense_scorer, sparse_scorer
+from service.cg.linear import LinearItemToItemCG, compact_scorer, dense_scorer, sparse_scorer
 from service.cg.popular import PersonalTop, Popular
+from service.compact_kernels import CompactWeights
 from service.errors import ArtifactError
 
 
@@ -38,7 +41,21 @@ def _linear(name: str, artifact: Artifact, items: ItemMap) -> LinearItemToItemCG
             raise ArtifactError(f"{name}: weights_columns and weights_values do not fit weights_indptr")
         check_rows(f"{name}: weights_columns", columns, n)
         score = sparse_scorer(indptr, columns, values)
+        if "codes" in artifact.arrays:
+            score = compact_scorer(_compact(name, artifact, indptr, columns, values))
     return LinearItemToItemCG(name, score, items, artifact.manifest.config["weighting"])
+
+
+def _compact(
+    name: str, artifact: Artifact, indptr: NDArray[Any], columns_of_largest: NDArray[Any], largest: NDArray[Any]
+) -> CompactWeights:
+    n = len(indptr) - 1
+    columns, codes, scales = (array(artifact, key) for key in ("code_columns", "codes", "code_scales"))
+    if codes.shape != (n, len(columns)) or scales.shape != (n,) or codes.dtype != np.int8:
+        seen = f"{codes.dtype} {codes.shape} and {scales.shape}"
+        raise ArtifactError(f"{name}: codes and code_scales are {seen}, wanted int8 {(n, len(columns))} and {(n,)}")
+    check_rows(f"{name}: code_columns", columns, n)
+    return CompactWeights(indptr, columns_of_largest, largest, columns, codes, scales)
 
 
 def _personal_top(name: str, artifact: Artifact, items: ItemMap) -> PersonalTop:

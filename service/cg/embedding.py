@@ -46,14 +46,14 @@ class Embedding:
         if row < 0:
             return None
         vector: Floats = self.user_vectors[row]
-        return vector if vector.any() else None
+        return vector if vector[0] != 0 or vector.any() else None  # the first alone is cheaper to look at
 
     def user_vector(self, query: Query) -> Floats | None:
-        """Return the stored vector, or fold the history in if it was given or nothing is stored.
+        """Return the stored vector, or fold the history in if it is another than the model's, or nothing is stored.
 
         None: there is neither a vector nor a history with an item of the model.
         """
-        vector = None if query.history_given else self.stored(query.user)
+        vector = self.stored(query.user) if query.stored_applies else None
         return self._folded(query) if vector is None else vector
 
     def exact(self, vector: Floats, filters: Filters) -> Ranking:

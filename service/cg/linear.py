@@ -4,7 +4,7 @@ from collections.abc import Callable
 
 import numpy as np
 
-from service import kernels
+from service import compact_kernels, kernels
 from service.cg.base import (
     NOTHING,
     Filters,
@@ -17,6 +17,7 @@ from service.cg.base import (
     ScoreRanking,
     history_weights,
 )
+from service.compact_kernels import CompactWeights
 
 Scorer = Callable[[Ints, Floats], Floats]
 """(history items, their weights) → scores (n_items,)."""
@@ -31,6 +32,11 @@ def sparse_scorer(indptr: "np.ndarray[tuple[int], np.dtype[np.int64]]", columns:
     """Score with W in compressed rows."""
     n_items = len(indptr) - 1
     return lambda items, weights: kernels.score_history_sparse(indptr, columns, values, n_items, items, weights)
+
+
+def compact_scorer(W: CompactWeights) -> Scorer:
+    """Score with W in its compact form."""
+    return lambda items, weights: compact_kernels.score_history_compact(W, items, weights)
 
 
 class LinearItemToItemCG:

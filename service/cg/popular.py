@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from service import kernels
+from service import kernels, personal_kernels
 from service.cg.base import (
+    ALL_ALLOWED,
     NOTHING,
     Candidates,
     Filters,
@@ -64,46 +65,26 @@ class PersonalTop:
         self.name = name
         self._items = items
         self._weighting = weighting
-        self._half_life = None if half_life_days is None else half_life_days * _SECONDS_PER_DAY
+        self._half_life = np.inf if half_life_days is None else half_life_days * _SECONDS_PER_DAY
+        self._known = ALL_ALLOWED if items.to_release is None else items.model_rows() >= 0
 
     def expected_length(self, query: Query) -> int:
         """Return the number of eligible items of the history."""
-        if query.filters.excluded is query.history.items:  # exclude_seen, the usual case
+        filters = query.filters
+        if filters.excluded is query.history.items:  # exclude_seen, the usual case
             return 0
-        return int(np.count_nonzero(self._own(query)))
+        return int(personal_kernels.count_eligible(query.history.items, self._known, filters.excluded, filters.allowed))
 
     def rank(self, query: Query) -> Ranking:
         """Rank the history itself."""
-        history = query.history
+        history, filters = query.history, query.filters
         if not len(history):
             return ListRanking(NOTHING)
-        eligible = self._own(query)
-        items, last = history.items[eligible], history.last[eligible]
-        scores = history_weights(history.counts[eligible], self._weighting)
-        if self._half_life is not None:
-            age = (history.last.max() - last).astype(np.float64)
-            scores = (scores * np.exp2(-age / self._half_life)).astype(np.float32)
-        order = np.lexsort((items, -last, -scores))
-        return ListRanking(Candidates(items[order], scores[order]))
+        weights = history_weights(history.counts, self._weighting)
+        known, excluded, allowed = self._known, filters.excluded, filters.allowed
+        own = personal_kernels.rank_own(history.items, weights, history.last, self._half_life, known, excluded, allowed)
+        return ListRanking(Candidates(*own))
 
     def warm_up(self) -> None:
-        """Nothing is compiled here."""
-
-    def _own(self, query: Query) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-        """Return which items of the history the list is made of."""
-        _, known = self._items.model_items(query.history.items)
-        eligible = _eligible(query.history.items, query.filters)
-        eligible &= True if isinstance(known, slice) else known
-        return eligible
-
-
-def _eligible(items: Ints, filters: Filters) -> "np.ndarray[tuple[int], np.dtype[np.bool_]]":
-    """Return which of the ascending items pass."""
-    excluded = filters.excluded
-    passed = np.ones(len(items), np.bool_)
-    if len(excluded):
-        place = np.minimum(excluded.searchsorted(items), len(excluded) - 1)
-        passed = excluded[place] != items
-    if len(filters.allowed):
-        passed &= filters.allowed[items]
-    return passed
+        """Compile."""
+        personal_kernels.warm_up()

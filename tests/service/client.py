@@ -51,9 +51,9 @@ class Client:
 
 
 @contextlib.contextmanager
-def running(store: Path, *, ready: bool = True) -> Iterator[Client]:
-    """Start the app on a store; wait until it is ready."""
-    app = create_app(Settings(store=store))
+def running(store: Path, *, ready: bool = True, **more: Any) -> Iterator[Client]:
+    """Start the app on a store, with more settings; wait until it is ready."""
+    app = create_app(Settings(store=store, **more))
     with asyncio.Runner() as runner:
         lifespan = app.router.lifespan_context(app)
         runner.run(lifespan.__aenter__())

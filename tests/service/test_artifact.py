@@ -167,3 +167,23 @@ def test_a_pickle_is_never_loaded(tmp_path):
     )
     with pytest.raises(ArtifactError, match="header"):
         artifact.read(folder, **key)
+
+
+def test_a_file_is_not_hashed_twice_but_after_a_change(tmp_path, monkeypatch):
+    folder, key = write(tmp_path)
+    hashed = []
+    digest = hashlib.file_digest
+    monkeypatch.setattr(artifact, "_SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr(artifact.hashlib, "file_digest", lambda *a: hashed.append(1) or digest(*a))
+    artifact.read(folder, **key)
+    first = len(hashed)
+    artifact.read(folder, **key)
+    assert len(hashed) == first > 0
+    path = folder / "weights.npy"
+    stamp = path.stat()
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+    os.utime(path, ns=(stamp.st_atime_ns, stamp.st_mtime_ns))
+    with pytest.raises(ArtifactError, match="SHA-256"):
+        artifact.read(folder, **key)

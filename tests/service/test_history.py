@@ -34,7 +34,7 @@ def test_a_known_user_without_items_is_not_an_unknown_one():
 
 
 def test_the_provider_protocol_is_asynchronous():
-    assert asyncio.run(snapshot().get(3)).items.tolist() == [1]
+    assert asyncio.run(snapshot().get(3)).history.items.tolist() == [1]
 
 
 def test_given_events_are_counted_ordered_in_time_and_unknown_ids_listed_once():

@@ -126,11 +126,11 @@ def test_a_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> No
 def test_a_history_provider_that_is_not_there(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setenv("CANDGEN_HISTORY", "redis")
+    monkeypatch.setenv("CANDGEN_HISTORY", "nowhere")
     with pytest.raises(SystemExit) as caught:
         main([])
     assert caught.value.code == 2
-    assert "valid: snapshot" in capsys.readouterr().err
+    assert "valid: snapshot, memory, redis" in capsys.readouterr().err
 
 
 def test_environment_of_a_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from service import registry, serving
+from service import registry, swap
 from tests.service.client import running
 from tests.stores import tiny_store, user_id
 
@@ -13,8 +13,8 @@ from tests.stores import tiny_store, user_id
 @pytest.fixture(autouse=True)
 def _notices_a_new_release_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
     """Tries again because CURRENT has changed, not because time has passed."""
-    monkeypatch.setattr(serving, "POLL_SECONDS", 0.05)
-    monkeypatch.setattr(serving, "FIRST_PAUSE", 1000.0)
+    monkeypatch.setattr(swap, "POLL_SECONDS", 0.05)
+    monkeypatch.setattr(swap, "FIRST_PAUSE", 1000.0)
 
 
 NEEDS_A_RELEASE = ["/candidates/1", "/candidates/abc", "/similar/1", "/cgs", "/health/ready"]
@@ -55,7 +55,7 @@ def test_a_damaged_release_is_refused_and_its_successor_taken(tmp_path: Path) ->
 
 
 def test_a_release_that_is_mended_in_place_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(serving, "FIRST_PAUSE", 0.1)
+    monkeypatch.setattr(swap, "FIRST_PAUSE", 0.1)
     store = tiny_store(tmp_path)
     manifest = tmp_path / "releases" / f"{store.current()}.json"
     good = manifest.read_bytes()
@@ -79,13 +79,13 @@ def test_an_unreadable_manifest_does_not_hide_the_other_releases(tmp_path: Path)
 
 def test_the_loop_answers_while_a_release_is_loaded(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     tiny_store(tmp_path)
-    load = registry.load_newest_good
+    load = registry.load
 
-    def slowly(store: object) -> registry.Release:
+    def slowly(*given: object) -> registry.Release:
         time.sleep(0.5)
-        return load(store)
+        return load(*given)
 
-    monkeypatch.setattr(registry, "load_newest_good", slowly)
+    monkeypatch.setattr(registry, "load", slowly)
     with running(tmp_path, ready=False) as client:
         client.let_run(0.05)
         start = time.perf_counter()

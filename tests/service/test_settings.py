@@ -23,7 +23,7 @@ def test_environment_and_what_goes_before_it(monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.mark.parametrize(
-    ("name", "value"), [("port", "abc"), ("port", "70000"), ("workers", "0"), ("history", "redis")]
+    ("name", "value"), [("port", "abc"), ("port", "70000"), ("workers", "0"), ("history", "nowhere")]
 )
 def test_a_wrong_value_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, name: str, value: str) -> None:
     monkeypatch.setenv(f"CANDGEN_{name.upper()}", value)
@@ -37,7 +37,27 @@ def test_a_wrong_value_is_named_in_one_line(monkeypatch: pytest.MonkeyPatch, nam
 
 def test_history_providers_that_are_not_there_are_refused() -> None:
     with pytest.raises(SettingsError, match="valid: snapshot"):
-        read(history="memory")
+        read(history="nowhere")
+
+
+def test_memory_is_of_one_worker() -> None:
+    assert read(history="memory", workers=1).history == "memory"
+    with pytest.raises(SettingsError, match=r"history is 'memory'.*CANDGEN_WORKERS=1"):
+        read(history="memory", workers=2)
+
+
+@pytest.mark.parametrize("value", ["localhost:6379", "http://secret@host"])
+def test_a_secret_is_not_shown(value: str) -> None:
+    with pytest.raises(SettingsError, match="wanted redis://") as caught:
+        read(redis_url=value)
+    assert value not in str(caught.value)
+    assert "secret" not in str(read(redis_url="redis://:secret@h", api_key="secret"))
+
+
+@pytest.mark.parametrize("value", ["a=1", "20260101T000000-abcdef", "20260101T000000-abcdef=0", "../x=5"])
+def test_a_split_that_cannot_be_read(value: str) -> None:
+    with pytest.raises(SettingsError, match="CANDGEN_SPLIT"):
+        read(split=value)
 
 
 def test_frozen_and_every_setting_documented() -> None:

@@ -197,6 +197,7 @@ def test_every_comparison_fills_its_rows(small, monkeypatch):
     monkeypatch.setattr(peers.ease, "PRODUCT", 64)
     monkeypatch.setattr(peers.ann, "QUICK_USERS", 10)
     table = peers.compare(*small, rounds=1, quick=True)
+    assert list(peers.compare(*small, ["ease"], rounds=1, quick=True)) == [n for n in table if n.startswith("EASE")]
     assert [name.split(" ")[0].rstrip(",") for name in table] == [
         "SLIM", "SLIM", "ALS", "ALS", "BPR", "BPR", "EASE", "EASE", "ANN",
     ]  # fmt: skip

@@ -8,6 +8,7 @@ from training.cli import (
     candidates,
     evaluate,
     fit,
+    history,
     inspect,
     mixigen,
     pipeline,
@@ -45,6 +46,7 @@ COMMANDS: tuple[Command, ...] = (
     releases,
     inspect,
     prune,
+    history,
     pipeline,
     benchmark,
 )

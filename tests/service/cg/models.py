@@ -8,15 +8,16 @@ from service.cg.ann import ANN
 from service.cg.base import CandidateGenerator, Filters, ItemMap, Query
 from service.cg.embedding import Embedding
 from service.cg.knn import DotProductKNN
-from service.cg.linear import LinearItemToItemCG, dense_scorer, sparse_scorer
+from service.cg.linear import LinearItemToItemCG, compact_scorer, dense_scorer, sparse_scorer
 from service.cg.popular import PersonalTop, Popular
 from service.history import History
 from service.ids import IdIndex
+from training.compact import compress
 
 N_RELEASE, N_USERS, DIM = 40, 5, 4
-GENERATORS = ("dense", "sparse", "popular", "personal_top", "knn", "ann", "ann_l2")
+GENERATORS = ("dense", "sparse", "compact", "popular", "personal_top", "knn", "ann", "ann_l2")
 PERSONAL = tuple(name for name in GENERATORS if name != "popular")
-SIMILAR = ("dense", "sparse", "knn", "ann")
+SIMILAR = ("dense", "sparse", "compact", "knn", "ann")
 
 
 def item_map(partial: bool) -> ItemMap:
@@ -55,11 +56,14 @@ def make(name: str, partial: bool) -> CandidateGenerator:
     items = item_map(partial)
     rng = np.random.default_rng(1)
     n = len(items)
-    if name in ("dense", "sparse"):
+    if name in ("dense", "sparse", "compact"):
         W = (rng.integers(-1, 4, (n, n)) * (rng.random((n, n)) < 0.4)).astype(np.float32)
         rows = csr_array(W)
         sparse = sparse_scorer(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data)
-        return LinearItemToItemCG(name, dense_scorer(W) if name == "dense" else sparse, items, "count")
+        known = np.ones((5, n), np.float32)
+        small = compact_scorer(compress(W, csr_array(known), k=3, n_columns=n // 2, seed=0))
+        scorers = {"dense": dense_scorer(W), "sparse": sparse, "compact": small}
+        return LinearItemToItemCG(name, scorers[name], items, "count")
     if name == "popular":
         scores = np.zeros(N_RELEASE, np.float32)
         scores[items.release_items(np.arange(n, dtype=np.int32))] = rng.integers(1, 9, n)

@@ -1,0 +1,1 @@
+"""Load tests and benchmarks of the service; see loadtest/README.md. Run from the repository's folder."""

@@ -1,0 +1,37 @@
+"""How a worker process is: memory, threads, descriptors, and how late its event loop is."""
+
+import asyncio
+import os
+from pathlib import Path
+
+from service import metrics
+from service.metrics_share import Share
+
+PERIOD_SECONDS = 1.0
+_FIELDS = {"VmRSS": "resident_bytes", "RssAnon": "private_bytes"}
+
+
+def read() -> None:
+    """Set this process's gauges from /proc (where there is one)."""
+    try:
+        lines = Path("/proc/self/status").read_text().splitlines()
+        metrics.gauge("open_files", len(os.listdir("/proc/self/fd")))
+    except OSError:
+        return
+    for line in lines:
+        name, _, value = line.partition(":")
+        if name in _FIELDS:
+            metrics.gauge(_FIELDS[name], 1024 * int(value.split()[0]))
+        elif name == "Threads":
+            metrics.gauge("threads", int(value))
+
+
+async def keep_reporting(share: Share) -> None:
+    """Measure the loop and write this worker's counts, every second."""
+    loop = asyncio.get_running_loop()
+    while True:
+        due = loop.time() + PERIOD_SECONDS
+        await asyncio.sleep(PERIOD_SECONDS)
+        metrics.gauge("loop_lag_seconds", max(0.0, loop.time() - due))
+        read()
+        share.write()
