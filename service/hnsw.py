@@ -11,6 +11,7 @@ Complete Journey at M 16, ef 200, ef_construction 200: ALS ip .89, uncentred .73
   one where lengths are alike (BPR); else that coordinate drowns all others.
 """
 
+import math
 import struct
 from pathlib import Path
 from typing import Literal
@@ -28,6 +29,8 @@ GRAPH_FILE, SETTINGS_FILE = "index.bin", "index.json"
 """Names of the graph and of its settings among an artifact's files."""
 _HEADER = struct.Struct("<6Q")
 _PROBES = 256
+_UNIT = 2.0**-24
+"""Relative error of one float32 operation."""
 
 
 class Settings(BaseModel):
@@ -43,15 +46,17 @@ class Settings(BaseModel):
 class HnswGraph:
     """Finds items of high score; may be asked from several threads at once."""
 
-    def __init__(self, index: hnswlib.Index, settings: Settings, dim: int, biased: bool) -> None:
-        """Take a filled index; `dim` is that of the item vectors, to which coordinates were added."""
+    def __init__(self, index: hnswlib.Index, settings: Settings, vectors: Floats, biases: Floats) -> None:
+        """Take an index filled with the points of these vectors."""
         self._index = index
-        self._dim, self._biased = dim, biased
+        self._dim, self._biased = vectors.shape[1], bool(biases.any())
+        self._radius = _radius(vectors, biases)
+        self._count, self._wider = int(index.element_count), int(index.dim) > self._dim
         self.settings = settings
         self.set_ef(settings.ef)
 
     def __len__(self) -> int:
-        return int(self._index.element_count)
+        return self._count
 
     @property
     def ef(self) -> int:
@@ -66,16 +71,25 @@ class HnswGraph:
     def search(self, vector: Floats, k: int) -> NDArray[np.uint64] | None:
         """Return about the best k items for a finite vector (dim,), None where hnswlib gives up."""
         query = vector
-        if self._index.dim > self._dim:
+        if self._wider:
             query = np.zeros(self._index.dim, np.float32)
             query[: self._dim] = vector
             query[self._dim] = self._biased
         try:
-            labels, _ = self._index.knn_query(query, k=min(k, len(self)), num_threads=1)
+            labels, _ = self._index.knn_query(query, k=min(k, self._count), num_threads=1)
         except RuntimeError:  # "Cannot return the results in a contiguous 2D array": fewer than k reached
             return None
         found: NDArray[np.uint64] = labels[0]
         return found
+
+    def rounding(self, vector: Floats) -> float:
+        """Bound of how far rounding may set the order of a search apart from that of exact scores (float32).
+
+        If the graph puts one item before another, its exact score is at most so much lower.
+        """
+        length = math.sqrt(float(vector @ vector) + self._biased)
+        scale = length * self._radius + 1 if self.settings.space == "ip" else (length + self._radius) ** 2
+        return float(4 * (self._dim + 4) * _UNIT * scale)
 
     def save(self, path: Path) -> None:
         """Write the graph, which holds a copy of the points, to a file."""
@@ -94,7 +108,7 @@ def build(vectors: Floats, biases: Floats, settings: Settings, *, seed: int, thr
     index = hnswlib.Index(settings.space, points.shape[1])
     index.init_index(len(points), M=settings.M, ef_construction=settings.ef_construction, random_seed=seed)
     index.add_items(points, num_threads=threads)
-    return HnswGraph(index, settings, vectors.shape[1], bool(biases.any()))
+    return HnswGraph(index, settings, vectors, biases)
 
 
 def load(path: Path, vectors: Floats, biases: Floats, settings: Settings) -> HnswGraph:
@@ -121,7 +135,7 @@ def load(path: Path, vectors: Floats, biases: Floats, settings: Settings) -> Hns
         _check_points(path, index, vectors, biases, settings.space)
     except RuntimeError as error:
         raise ArtifactError(f"{path}: not the graph of this model ({error}); fit it again") from error
-    return HnswGraph(index, settings, vectors.shape[1], biased)
+    return HnswGraph(index, settings, vectors, biases)
 
 
 def _check_points(path: Path, index: hnswlib.Index, vectors: Floats, biases: Floats, space: Space) -> None:
@@ -135,6 +149,12 @@ def _check_points(path: Path, index: hnswlib.Index, vectors: Floats, biases: Flo
 
 def _with_bias(vectors: Floats, biases: Floats, biased: bool) -> Floats:
     return np.concatenate([vectors, biases[:, None]], axis=1) if biased else vectors
+
+
+def _radius(vectors: Floats, biases: Floats) -> float:
+    """Return a bound of the length of a point, whatever was subtracted from all."""
+    squares = np.einsum("ij,ij->i", vectors, vectors, dtype=np.float64)
+    return 2 * math.sqrt(float((squares + biases.astype(np.float64) ** 2).max()))
 
 
 def _shift(vectors: Floats, biases: Floats, space: Space) -> Floats:

@@ -15,64 +15,64 @@ Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
 
 NOT_ELIGIBLE = np.float32(-np.inf)
+_LARGEST_BLOCK, _BLOCKS_PER_ITEM = 1024, 8
+
+
+@njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "reassoc"})
+def _block_maxima(scores: Floats, block: int) -> Floats:
+    """Return the best score of each block that qualifies, −inf where none does."""
+    maxima = np.empty(-(-len(scores) // block), np.float32)
+    for place in range(len(maxima)):
+        best = NOT_ELIGIBLE
+        for score in scores[place * block : (place + 1) * block]:
+            best = max(best, score if score != 0.0 else NOT_ELIGIBLE)
+        maxima[place] = best
+    return maxima
 
 
 @njit(nogil=True, cache=True)
-def _ranks_below(scores: Floats, a: int, b: int) -> bool:
-    """Whether item a comes after item b: lower score, or the same score and a higher index."""
-    return scores[a] < scores[b] or (scores[a] == scores[b] and a > b)
+def _sort_key(bits: int, item: int) -> int:
+    """Return a number that ascends as scores fall and, for equal scores, as items rise; bits: of the score."""
+    ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # a float's bits, made to order as the float does
+    return (np.int64(~ascending) << 32) | np.int64(item)
 
 
 @njit(nogil=True, cache=True)
-def _sift_down(heap: Ints, size: int, scores: Floats) -> None:
-    """Restore the heap whose root is the item that ranks below all others."""
-    parent = 0
-    while True:
-        child = 2 * parent + 1
-        if child >= size:
-            return
-        if child + 1 < size and _ranks_below(scores, heap[child + 1], heap[child]):
-            child += 1
-        if not _ranks_below(scores, heap[child], heap[parent]):
-            return
-        heap[parent], heap[child] = heap[child], heap[parent]
-        parent = child
-
-
-@njit(nogil=True, cache=True)
-def _sift_up(heap: Ints, position: int, scores: Floats) -> None:
-    while position > 0:
-        parent = (position - 1) // 2
-        if not _ranks_below(scores, heap[position], heap[parent]):
-            return
-        heap[parent], heap[position] = heap[position], heap[parent]
-        position = parent
+def _collect(scores: Floats, maxima: Floats, block: int, least: float) -> NDArray[np.int64]:
+    """Return the keys of all qualifying items from `least` on; they are in the blocks whose maximum is."""
+    blocks = 0
+    for best in maxima:
+        blocks += best >= least
+    keys, size, bits = np.empty(blocks * block, np.int64), 0, scores.view(np.int32)
+    for place in range(len(maxima)):
+        if maxima[place] >= least:
+            for item in range(place * block, min((place + 1) * block, len(scores))):
+                if scores[item] >= least and scores[item] != 0.0 and scores[item] > NOT_ELIGIBLE:
+                    keys[size] = _sort_key(bits[item], item)
+                    size += 1
+    return keys[:size]
 
 
 @njit(nogil=True, cache=True)
 def top_k(scores: Floats, k: int) -> Ints:
     """Return the best k items (fewer if fewer qualify), best first, equal scores by index.
 
-    scores: (n,) float32. Zeros and −inf do not qualify.
+    scores: (n,) float32, contiguous. Zeros and −inf do not qualify. The k-th best of the maxima of blocks
+    is a bound that at least k items reach and few more, and only those are sorted.
     """
-    heap = np.empty(min(k, len(scores)), np.int32)
-    size = 0
-    for item in range(len(scores)):
-        score = scores[item]
-        if size == len(heap):
-            # items come by ascending index, so an equal score ranks below what is there
-            if size == 0 or score <= scores[heap[0]] or score == 0.0:
-                continue
-            heap[0] = item
-            _sift_down(heap, size, scores)
-        elif score != 0.0 and score > NOT_ELIGIBLE:
-            heap[size] = item
-            _sift_up(heap, size, scores)
-            size += 1
-    for last in range(size - 1, 0, -1):
-        heap[0], heap[last] = heap[last], heap[0]
-        _sift_down(heap, last, scores)
-    return heap[:size]
+    if k <= 0:
+        return np.empty(0, np.int32)
+    block = max(1, min(_LARGEST_BLOCK, len(scores) // (_BLOCKS_PER_ITEM * k)))
+    maxima = _block_maxima(scores, block)
+    least = NOT_ELIGIBLE
+    if k < len(maxima):
+        least = np.partition(maxima, len(maxima) - k)[len(maxima) - k]
+    keys = _collect(scores, maxima, block, least)
+    keys.sort()
+    best = np.empty(min(k, len(keys)), np.int32)
+    for place in range(len(best)):
+        best[place] = keys[place] & 0x7FFFFFFF
+    return best
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})

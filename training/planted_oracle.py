@@ -1,8 +1,9 @@
-"""The oracle of the synthetic log: it allocates by the probabilities that the log was drawn from.
+"""The oracles of the synthetic log: they allocate by the probabilities that the log was drawn from.
 
-For each request it knows with what probability every candidate is taken, by this user at this hour, and
-takes from each list the prefix that makes the expected number of hits largest. It is bound to prefixes, as
-a blender is, but knows the items behind them, as no blender does that decides before fetching.
+`curves` knows the kind of each user and with what probability every item is taken by whom at which hour, and
+so what each place of each generator is worth to users of a kind at an hour: it is the best that anything can
+do that decides before fetching, and knows no more of a user than that. `allocate` knows the very items behind
+the places of each request as well, as no blender does: a bound that cannot be reached.
 """
 
 import numba
@@ -14,11 +15,13 @@ from service.registry import Release
 from training.candidate_log import END, Lists
 from training.datasets.planted import HOURS, Planted
 from training.merge import Ints, Rows
+from training.mixigen_base import base_curves
 from training.requests import Requests
 
 Doubles = NDArray[np.float64]
 SECONDS_PER_HOUR = 3600
 USERS_TOGETHER = 500
+HOURS_TOGETHER = 3
 
 
 @numba.njit(cache=True)
@@ -61,6 +64,23 @@ def _allocate(items, list_of, probabilities, n_items, picks):  # type: ignore[no
     for request in numba.prange(len(list_of)):
         own = np.ascontiguousarray(items[:, list_of[request]])
         _allocate_one(own, probabilities[np.int64(request)], n_items, picks[request])
+
+
+def curves(world: Planted, release: Release, requests: Requests, lists: Lists, probabilities: Doubles) -> Doubles:
+    """Return (n_requests, n_cgs, depth): what places are worth to users of that kind at that time of day.
+
+    probabilities: `place_probabilities`.
+    """
+    user = world_rows(world.user_ids, release.users)[requests.user]
+    block = requests.timestamps // SECONDS_PER_HOUR % HOURS // HOURS_TOGETHER
+    group = world.user_kind[user] * (HOURS // HOURS_TOGETHER) + block
+    list_of = lists.row_of(requests.user)
+    found = np.empty_like(probabilities)
+    for one in np.unique(group):
+        some = group == one
+        value = probabilities[some].astype(np.float32)
+        found[some] = base_curves(lists, list_of[some], value, len(release.items), monotone=True)
+    return found
 
 
 def allocate(lists: Lists, list_of: Rows, probabilities: Doubles, n_items: int, n: int) -> Ints:

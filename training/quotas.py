@@ -12,7 +12,8 @@ COARSE, STEPS = 5, (0.1, 0.05)
 
 def simplex(n: int, units: int) -> Doubles:
     """Return all ways (m, n) to give `units` equal units to n generators, as shares."""
-    bars = np.array(list(combinations(range(units + n - 1), n - 1)), np.int64).reshape(-1, n - 1)
+    ways = list(combinations(range(units + n - 1), n - 1))
+    bars = np.array(ways, np.int64).reshape(len(ways), n - 1)
     edges = np.hstack([np.full((len(bars), 1), -1), bars, np.full((len(bars), 1), units + n - 1)])
     return (np.diff(edges, axis=1) - 1) / units
 

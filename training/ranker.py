@@ -59,21 +59,31 @@ class Pools:
     """(n_users + 1,)"""
     items: Rows
     """Items of user u: items[starts[u]:starts[u + 1]], ascending."""
+    ranks: Floats
+    """(len(items), n_cgs) 1 / rank of the item in the list of each generator; 0 where it is not in there."""
 
     @classmethod
     def of(cls, lists: Lists) -> "Pools":
         """Unite the lists of each user."""
-        pools = [np.unique(lists.items[:, row]) for row in range(len(lists.users))]
-        pools = [pool[pool != END].astype(np.int64) for pool in pools]
-        starts = np.concatenate([[0], np.cumsum([len(pool) for pool in pools])])
-        return cls(starts.astype(np.int64), np.concatenate([np.empty(0, np.int64), *pools]))
+        starts, items, ranks = [0], [np.empty(0, np.int64)], [np.empty((0, len(lists.cgs)), np.float32)]
+        for row in range(len(lists.users)):
+            own = lists.items[:, row]
+            pool = np.unique(own)
+            pool = pool[pool != END]
+            inverse = np.zeros((len(pool), len(own)), np.float32)
+            cg, position = np.nonzero(own != END)
+            inverse[np.searchsorted(pool, own[cg, position]), cg] = 1 / (position + 1)
+            starts.append(starts[-1] + len(pool))
+            items.append(pool.astype(np.int64))
+            ranks.append(inverse)
+        return cls(np.array(starts, np.int64), np.concatenate(items), np.concatenate(ranks))
 
     def expand(self, list_of: Rows) -> tuple[Rows, Rows]:
-        """Return for requests the (request, item) pairs of all their candidates."""
+        """Return for requests all their candidates: the request of each, and its row of items and ranks."""
         sizes = (self.starts[1:] - self.starts[:-1])[list_of]
         request = np.repeat(np.arange(len(list_of)), sizes)
         before = np.cumsum(sizes) - sizes
-        return request, self.items[np.arange(len(request)) - before[request] + self.starts[list_of][request]]
+        return request, np.arange(len(request)) - before[request] + self.starts[list_of][request]
 
 
 def train(sources: Sequence[tuple[Requests, Lists]], facts: Facts, config: Config) -> "CatBoostRanker":
@@ -107,10 +117,11 @@ def best_items(model: "CatBoostRanker", requests: Requests, lists: Lists, facts:
     list_of = lists.row_of(requests.user)
     for first in track(range(0, len(requests), REQUESTS_TOGETHER), "ranker"):
         chunk = list_of[first : first + REQUESTS_TOGETHER]
-        request, item = pools.expand(chunk)
-        if not len(item):
+        request, row = pools.expand(chunk)
+        if not len(row):
             continue
-        scores = model.predict(_features(facts, requests, first + request, item))
+        item = pools.items[row]
+        scores = model.predict(_features(facts, requests, first + request, item, pools.ranks[row]))
         order = np.lexsort((item, -scores, request))
         start = np.searchsorted(request, np.arange(len(chunk)))
         rank = np.arange(len(order)) - start[request[order]]
@@ -155,38 +166,41 @@ def _training_rows(
     rare, would be learned as a merit.
     """
     rng = np.random.default_rng(config.seed)
-    parts = list(_candidates(requests, lists, config.negatives, rng))
-    request, item, label = (np.concatenate(column) for column in zip(*parts, strict=True))
+    pools = Pools.of(lists)
+    parts = list(_candidates(requests, pools, lists.row_of(requests.user), config.negatives, rng))
+    request, row, label = (np.concatenate(column) for column in zip(*parts, strict=True))
     positives = np.bincount(request, label, minlength=len(requests))
     mixed = (positives > 0) & (positives < np.bincount(request, minlength=len(requests)))
     some = mixed[request]
-    request, item = request[some], item[some]
-    return _features(facts, requests, request, item), label[some], requests.timestamps[request], request
+    request, row = request[some], row[some]
+    X = _features(facts, requests, request, pools.items[row], pools.ranks[row])
+    return X, label[some], requests.timestamps[request], request
 
 
 def _candidates(
-    requests: Requests, lists: Lists, keep: int, rng: np.random.Generator
+    requests: Requests, pools: Pools, list_of: Rows, keep: int, rng: np.random.Generator
 ) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
-    pools, list_of = Pools.of(lists), lists.row_of(requests.user)
     span = int(max(pools.items.max(initial=0), requests.item.max(initial=0))) + 1
     positives = requests.request * span + requests.item
     for first in range(0, len(requests), REQUESTS_TOGETHER):
-        request, item = pools.expand(list_of[first : first + REQUESTS_TOGETHER])
-        label = np.isin((first + request) * span + item, positives[requests.item >= 0])
+        request, row = pools.expand(list_of[first : first + REQUESTS_TOGETHER])
+        label = np.isin((first + request) * span + pools.items[row], positives[requests.item >= 0])
         order = np.lexsort((rng.random(len(request)), request, ~label))
         order = order[np.argsort(request[order], kind="stable")]  # of each request first what was taken
         start = np.searchsorted(request, request)
         kept = np.sort(order[label[order] | (np.arange(len(order)) - start < keep)])
-        yield first + request[kept], item[kept], label[kept]
+        yield first + request[kept], row[kept], label[kept]
 
 
-def _features(facts: Facts, requests: Requests, request: Rows, item: Rows) -> Floats:
+def _features(facts: Facts, requests: Requests, request: Rows, item: Rows, ranks: Floats) -> Floats:
     city = city_codes(facts, requests.frame["city_name"])
     user = requests.user.astype(np.int64)
-    return features(facts, user[request], item, requests.timestamps[request], city[request])
+    own = features(facts, user[request], item, requests.timestamps[request], city[request])
+    return np.hstack([own, ranks])
 
 
-def importance(model: "CatBoostRanker") -> dict[str, float]:
+def importance(model: "CatBoostRanker", cgs: Sequence[str]) -> dict[str, float]:
     """Return how much each feature matters, in per cent, the most important first."""
-    values = dict(zip(FEATURES, model.get_feature_importance(type="PredictionValuesChange"), strict=True))
+    names = (*FEATURES, *(f"rank_{name}" for name in cgs))
+    values = dict(zip(names, model.get_feature_importance(type="PredictionValuesChange"), strict=True))
     return dict(sorted(values.items(), key=lambda pair: -pair[1]))

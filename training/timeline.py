@@ -80,16 +80,13 @@ def _parts(events: pl.LazyFrame, shares: Mapping[str, Fraction]) -> NDArray[np.i
     timestamp = columns["timestamp"].to_numpy()
     interactions = np.flatnonzero(columns["positive"].to_numpy())
     order = interactions[np.argsort(timestamp[interactions], kind="stable")]
+    cuts = [int(len(order) * sum(list(shares.values())[:which])) for which in range(1, len(shares))]
     part = np.zeros(len(timestamp), np.int8)
-    share = Fraction(0)
-    for which, width in enumerate(shares.values()):
-        cut = int(len(order) * share)
-        if which and cut < len(order):
+    for which, cut in enumerate(cuts, 1):
+        if cut < len(order):
             part[timestamp >= timestamp[order[cut]]] = which
-            part[order[cut:]] = which
-            # within the second of the cut, the order in the file decides
-            part[order[:cut]] = np.minimum(part[order[:cut]], which - 1)
-        share += width
+    # within the second of a cut, the order in the file decides
+    part[order] = np.searchsorted(cuts, np.arange(len(order)), side="right")
     return part
 
 

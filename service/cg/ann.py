@@ -13,7 +13,8 @@ MAX_DEPTH_SHARE = 1 / 50
 MIN_ALLOWED_SHARE = 1 / 8
 """Looking only at what is allowed is faster than a search that throws the rest away."""
 
-_FIRST = 128
+SPARE, FIRST = 16, 128
+"""The first search asks for so many more than are wanted, and for so many at least."""
 
 
 class ANN:
@@ -78,6 +79,8 @@ class GraphRanking:
             self._depth = self._next_depth(k)
             if self._depth > self._max_depth or not self._search():
                 self._rest = self._embedding.scores(self._vector, self._filters)
+            elif self._depth < self._graph.ef:
+                self._keep_settled(k)
         if len(self._found) < k and self._rest is not None:
             self._take_rest(self._rest, k)
         found = self._found[:k]
@@ -85,10 +88,23 @@ class GraphRanking:
         return Candidates(self._embedding.items.release_items(found.items), found.scores)
 
     def _next_depth(self, k: int) -> int:
-        """At first more than is wanted, yet not all of a long search list: rescoring costs too."""
-        if not self._depth:
-            return max(k, min(self._graph.ef, max(2 * k, _FIRST)))
-        return max(k, self._graph.ef, 2 * self._depth)
+        """At first only a part of the search list where that will do: to fetch and to rescore costs too."""
+        whole = max(k, self._graph.ef)
+        if self._depth >= self._graph.ef:
+            return max(k, 2 * self._depth)
+        if self._depth or len(self._filters.allowed):
+            return whole
+        return min(whole, max(FIRST, k + SPARE + len(self._filters.excluded)))
+
+    def _keep_settled(self, k: int) -> None:
+        """Keep the best k if the rest of the search list cannot rank among them, nothing otherwise.
+
+        What was not fetched lies behind everything that was, by the graph's order; by exact scores only
+        up to rounding. So a shorter answer is the beginning of a longer one, also to another request.
+        """
+        scores = self._found.scores
+        settled = len(scores) > k and scores[k - 1] > scores[-1] + self._graph.rounding(self._vector)
+        self._found = self._found[:k] if settled else NOTHING
 
     def _search(self) -> bool:
         """Replace what was not handed out by what a deeper search finds; False if the graph gives up."""

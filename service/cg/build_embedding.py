@@ -66,7 +66,7 @@ def _embedding(name: str, artifact: Artifact, items: ItemMap, make_fold_in: Make
     user_ids = array(artifact, "user_ids")
     item_vectors, user_vectors = array(artifact, "item_vectors"), array(artifact, "user_vectors")
     biases = array(artifact, "item_biases")
-    dim = item_vectors.shape[1] if item_vectors.ndim == 2 else -1
+    dim = (item_vectors.shape[1] if item_vectors.ndim == 2 else 0) or -1
     _check_shape(name, "item_vectors", item_vectors, (len(items), dim))
     _check_shape(name, "user_vectors", user_vectors, (len(user_ids), dim))
     _check_shape(name, "item_biases", biases, (len(items),))

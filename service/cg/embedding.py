@@ -46,7 +46,7 @@ class Embedding:
         if row < 0:
             return None
         vector: Floats = self.user_vectors[row]
-        return vector if vector.any() else None
+        return vector if vector[0] != 0 or vector.any() else None  # the first alone is cheaper to look at
 
     def user_vector(self, query: Query) -> Floats | None:
         """Return the stored vector, or fold the history in if it is another than the model's, or nothing is stored.

@@ -34,8 +34,9 @@ class ServiceProcess:
         return self._log_path.read_text()
 
     def request(self, path: str, method: str = "GET", body: object = None, headers: dict | None = None) -> dict:
+        sent = {"Content-Type": "application/json", **(headers or {})}
         data = None if body is None else json.dumps(body).encode()
-        made = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, headers or {}, method=method)
+        made = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", data, sent, method=method)
         with urllib.request.urlopen(made, timeout=30) as response:
             return json.load(response)
 

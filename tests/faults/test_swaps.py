@@ -47,10 +47,7 @@ def test_swaps_under_load(store, tmp_path, full_faults):
             rss = sum(map(service.rss, pids))
             took = []
             for swap in range(swaps):
-                if swap % 5 == 4:
-                    name = store.rollback()
-                else:
-                    name = tiny_store(store.root, seed=swap + 1).current()
+                name = store.rollback() if swap % 5 == 4 else tiny_store(store.root, seed=swap + 1).current()
                 took.append(service.wait_until_served(name))
                 traffic.wait_for(requests * 9 // 10 // swaps)
             peak = sum(service.rss(pid, "VmHWM") for pid in pids)

@@ -76,3 +76,19 @@ def test_ef_can_be_raised():
     graph = hnsw.build(*model(), settings(ef=1), seed=0)
     graph.set_ef(64)
     assert graph.ef == graph.settings.ef == 64
+
+
+@pytest.mark.parametrize("space", ["ip", "l2"])
+@pytest.mark.parametrize("biased", [False, True])
+def test_the_order_differs_from_that_of_exact_scores_by_no_more_than_rounding(space, biased):
+    vectors, biases = model(2000, 32, biased)
+    vectors[1000:] = vectors[:1000] + np.float32(1e-6)
+    graph = hnsw.build(vectors, biases, settings(space), seed=0)
+    largest = 0.0
+    for query in np.random.default_rng(1).normal(size=(20, 32)).astype(np.float32):
+        exact = vectors.astype(np.float64) @ query + biases
+        scores = exact[graph.search(query, 300).astype(np.int64)]
+        wrong = (scores - np.minimum.accumulate(scores)).max()
+        assert wrong <= graph.rounding(query) < 0.01 * (exact.max() - exact.min())
+        largest = max(largest, wrong)
+    assert largest > 0 or biased  # a bias of 3 sets all scores apart

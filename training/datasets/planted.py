@@ -1,10 +1,14 @@
 """The structure that the synthetic log is drawn from, so that a model can be held against the truth.
 
 The item of a *relevant* event (all carts and purchases are) of user u at hour h is
-    with probability p_repeat[u]   one of favourites[u], each as likely as the others,
+    with probability repeat(u, h)  one of favourites[u], each as likely as the others,
+    else with p_trend[u]           one that is in fashion: an item ~ trend, whatever the user's taste,
     otherwise                      a cluster c ~ popularity of c · affinity[cluster of u, c]
                                    · hour_effect[c, h] · city_effect[c, city of u],
                                    and in it an item ~ popularity.
+Users are of three kinds, of which each city has mostly one: those who repeat, those who explore their taste,
+and those who follow the trend; and everybody repeats more in the morning. So which generator of candidates is
+the best depends on the user and on the hour, in a way that history, place and time of day tell.
 """
 
 from dataclasses import dataclass
@@ -16,7 +20,18 @@ from training.datasets.planted_sampler import FreshSampler
 from training.errors import DataError
 
 HOURS = 24
-FAVOURITES = 8
+FAVOURITES = 30
+"""So many that a list of thirty is full with them."""
+REPEATER, EXPLORER, FOLLOWER = 0, 1, 2
+KINDS = 3
+REPEATS, FOLLOWS = np.array([0.85, 0.1, 0.1]), np.array([0.1, 0.1, 0.9])
+"""Means of p_repeat and p_trend of each kind."""
+IN_FASHION = 40
+"""One item of so many is in fashion."""
+SHARE_OF_OWN_KIND = 0.8
+"""How many of a city's users are of the kind that prevails there."""
+HABIT = 2.0
+"""How far the odds of a repeat swing over the day, as a logarithm."""
 
 
 @dataclass(frozen=True)
@@ -62,9 +77,22 @@ class Planted:
     user_store: NDArray[np.int64]
     """(n_users,)"""
     p_repeat: NDArray[np.float64]
-    """(n_users,) probability that a relevant event is about a favourite"""
+    """(n_users,) probability that a relevant event is about a favourite, at hours in between"""
+    user_kind: NDArray[np.int64]
+    """(n_users,) REPEATER, EXPLORER or FOLLOWER"""
+    p_trend: NDArray[np.float64]
+    """(n_users,) probability that another relevant event is about what is in fashion"""
+    trend: NDArray[np.float64]
+    """(n_items,) sums to 1; the most popular ones, each as likely as the others"""
+    habit: NDArray[np.float64]
+    """(24,) factor on the odds of a repeat at an hour of the day (UTC)"""
     favourites: NDArray[np.int64]
     """(n_users, FAVOURITES) items; one that stands there twice is twice as likely"""
+
+    def repeat(self, users: NDArray[np.integer], hours: NDArray[np.integer] | int) -> NDArray[np.float64]:
+        """(len(users),): probability that a relevant event at that hour is about a favourite."""
+        odds = self.p_repeat[users] / (1 - self.p_repeat[users]) * self.habit[hours]
+        return np.asarray(odds / (1 + odds))
 
     def cluster_probabilities(self) -> NDArray[np.float64]:
         """(user cluster, city, hour, item cluster) → probability of the item cluster, repeats aside."""
@@ -79,8 +107,9 @@ class Planted:
         clusters = self.cluster_probabilities()[self.user_cluster[users], self.user_city[users], hour]
         mass = np.bincount(self.item_cluster, weights=self.popularity, minlength=len(self.affinity))
         fresh = clusters[:, self.item_cluster] * (self.popularity / mass[self.item_cluster])
-        repeat = self.p_repeat[users]
-        probabilities: NDArray[np.float64] = (1 - repeat)[:, None] * fresh
+        repeat, follow = self.repeat(users, hour), self.p_trend[users][:, None]
+        new = follow * self.trend + (1 - follow) * fresh
+        probabilities: NDArray[np.float64] = (1 - repeat)[:, None] * new
         np.add.at(
             probabilities,
             (np.arange(len(users))[:, None], self.favourites[users]),
@@ -95,7 +124,10 @@ def plant(size: Size, seed: int) -> Planted:
         raise DataError(f"{size}; wanted at least one of each and an item for every cluster; make it larger")
     rng = np.random.default_rng([seed, 1])
     user_city = rng.integers(size.cities, size=size.users)
+    own = rng.random(size.users) < SHARE_OF_OWN_KIND
+    kind = np.where(own, user_city % KINDS, rng.integers(KINDS, size=size.users))
     ranks = rng.permutation(size.items) + 1.0
+    in_fashion = max(1, size.items // IN_FASHION)
     # one item for each cluster first, so that none is empty
     item_cluster = np.concatenate(
         [np.arange(size.clusters), rng.integers(size.clusters, size=size.items - size.clusters)]
@@ -115,11 +147,20 @@ def plant(size: Size, seed: int) -> Planted:
         city_effect=np.exp(rng.normal(0, 0.5, (size.clusters, size.cities))),
         user_city=user_city,
         user_store=user_city * size.stores_per_city + rng.integers(size.stores_per_city, size=size.users),
-        p_repeat=rng.beta(2, 3, size.users),
+        p_repeat=_around(REPEATS[kind], rng),
+        user_kind=kind,
+        p_trend=_around(FOLLOWS[kind], rng),
+        trend=(ranks <= in_fashion) / in_fashion,
+        habit=np.exp(HABIT * np.cos(2 * np.pi * (hours - 8) / HOURS)),
         favourites=np.zeros((size.users, FAVOURITES), np.int64),
     )
     world.favourites[:] = _favourites(world, rng)
     return world
+
+
+def _around(mean: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+    """Shares that scatter a little around their means."""
+    return np.clip(rng.beta(30 * mean, 30 * (1 - mean)), 0.01, 0.99)
 
 
 def _favourites(world: Planted, rng: np.random.Generator) -> NDArray[np.int64]:

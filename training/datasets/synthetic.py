@@ -150,9 +150,11 @@ def _items(
     rng: np.random.Generator,
 ) -> NDArray[np.int64]:
     planted = sampler.world
-    repeat = rng.random(len(users)) < planted.p_repeat[users]
+    repeat = rng.random(len(users)) < planted.repeat(users, hours)
+    follow = rng.random(len(users)) < planted.p_trend[users]
     favourite = planted.favourites[users, rng.integers(planted.favourites.shape[1], size=len(users))]
-    fresh = sampler.draw(users, hours, rng)
+    trend = rng.choice(len(planted.item_ids), size=len(users), p=planted.trend)
+    fresh = np.where(follow, trend, sampler.draw(users, hours, rng))
     popular = rng.choice(len(planted.item_ids), size=len(users), p=planted.popularity)
     return np.where(relevant, np.where(repeat, favourite, fresh), popular)
 

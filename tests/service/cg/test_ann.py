@@ -50,6 +50,9 @@ class Counting:
         self.depths.append(k)
         return self.graph.search(vector, k)
 
+    def rounding(self, vector):
+        return self.graph.rounding(vector)
+
 
 def test_finds_what_the_exact_scan_finds_with_the_same_scores(good, embedding):
     exact, shared = DotProductKNN("knn", embedding), 0
@@ -107,6 +110,50 @@ def test_small_requests_share_one_search_and_larger_ones_search_deeper(embedding
     assert graph.depths == [50, 100]
     assert len(ranking.top(401)) == 401  # deeper than is worth it: an exact scan instead
     assert graph.depths == [50, 100]
+
+
+def test_at_first_only_as_much_of_the_list_is_fetched_as_is_wanted(embedding):
+    graph, vector = Counting(models.graph(embedding, ef=300)), embedding.user_vectors[0]
+    whole = GraphRanking(embedding, graph, vector, filters(allowed=np.ones(N, np.bool_)), 400).top(250)
+    assert graph.depths == [300]
+    for k, excluded, depth in (
+        (1, 0, 128),
+        (112, 0, 128),
+        (200, 0, 216),
+        (150, 80, 246),
+        (200, 90, 300),
+        (299, 0, 300),
+    ):
+        graph.depths.clear()
+        unwanted = np.sort(whole.items[-excluded:] if excluded else whole.items[:0])
+        found = GraphRanking(embedding, graph, vector, filters(unwanted), 400).top(k)
+        assert found.items[: 250 - excluded].tolist() == whole.items[: min(k, 250 - excluded)].tolist()
+        assert graph.depths == [depth]
+
+
+def test_after_a_part_comes_the_whole_list(embedding):
+    graph = Counting(models.graph(embedding, ef=300))
+    ranking = GraphRanking(embedding, graph, embedding.user_vectors[0], Filters(), 400)
+    first = ranking.top(100)
+    assert ranking.top(250).items[:100].tolist() == first.items.tolist()
+    assert graph.depths == [128, 300]
+
+
+def test_what_only_rounding_tells_apart_is_ordered_alike_in_short_and_long_answers():
+    rng = np.random.default_rng(1)
+    vectors = (1 + 1e-7 * rng.normal(size=(400, 16))).astype(np.float32)
+    users = rng.normal(1, 1, (20, 16)).astype(np.float32)
+    close = Embedding(
+        ItemMap(None, 400), IdIndex(np.arange(20)), vectors, np.zeros(400, np.float32), users,
+        lambda items, _: vectors[items[0]], "count",
+    )  # fmt: skip
+    graph = Counting(models.graph(close, ef=200))
+    for user in range(20):
+        short, long = (
+            GraphRanking(close, graph, users[user], Filters(), 400).top(k).items.tolist() for k in (100, 200)
+        )
+        assert short == long[:100]
+    assert 128 in graph.depths
 
 
 def test_a_deeper_search_changes_nothing_that_was_handed_out(embedding):
