@@ -48,6 +48,12 @@ class MixLog:
                 log.warning("%s: the mix log cannot be written (%s)", self._path, error)
             metrics.count("mix_log", ("dropped",))
 
+    def close(self) -> None:
+        """Close the file, if there is one."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
 
 def _line(release: Release, request: MixRequest, stored: History | None, found: MixAnswer) -> dict[str, Any]:
     query, _ = make_query(release, request, stored)

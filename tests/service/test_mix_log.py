@@ -1,5 +1,6 @@
 """Sampled mixes: what a line says, and a log that cannot be written."""
 
+import contextlib
 import json
 import os
 
@@ -32,7 +33,8 @@ def offer(log, release):
 
 
 def test_a_line_says_what_was_blended(tmp_path, release):
-    found = offer(MixLog(tmp_path / "mixes.jsonl", 1.0), release)
+    with contextlib.closing(MixLog(tmp_path / "mixes.jsonl", 1.0)) as log:
+        found = offer(log, release)
     line = json.loads((tmp_path / f"mixes.jsonl.{os.getpid()}").read_bytes())
     assert (line["release"], line["strategy"], line["user_id"]) == (release.name, "mixigen", user_id(1))
     assert line["features"]["city_name"] == "Bonn"
@@ -46,9 +48,9 @@ def test_a_line_says_what_was_blended(tmp_path, release):
 
 def test_only_what_is_drawn_is_logged(tmp_path, release):
     draws = iter([0.2, 0.05, 0.1])
-    log = MixLog(tmp_path / "mixes.jsonl", 0.1, lambda: next(draws))
-    for _ in range(3):
-        offer(log, release)
+    with contextlib.closing(MixLog(tmp_path / "mixes.jsonl", 0.1, lambda: next(draws))) as log:
+        for _ in range(3):
+            offer(log, release)
     assert metrics.counters == {("mix_log", ("written",)): 1}
 
 
