@@ -31,6 +31,7 @@ def port(request):
         process.kill()
 
 
+@pytest.mark.slow  # its bounds depend on how busy the machine is
 def test_goodput_stays_near_its_peak(port, full_faults):
     """The bound is low because the machine of a test may be busy; RELIABILITY.md has what was measured."""
     port, gated = port
