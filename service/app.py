@@ -75,6 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await asyncio.gather(*tasks, return_exceptions=True)
         if holder.events:
             await holder.events.close()
+        holder.mix_log.close()
         app.state.share.close()
 
 
