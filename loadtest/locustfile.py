@@ -35,7 +35,9 @@ class Population:
     def fill(self, client: Any) -> None:
         """Ask the service what there is."""
         given = os.environ.get("CANDGEN_LOADTEST_USERS")
-        self.users = Path(given).read_text().split() if given else client.get("/playground/about").json()["sample_users"]
+        self.users = (
+            Path(given).read_text().split() if given else client.get("/playground/about").json()["sample_users"]
+        )
         self.weights = list(itertools.accumulate((place + 1) ** -ZIPF for place in range(len(self.users))))
         self.cgs = [cg["name"] for cg in client.get("/cgs").json()["cgs"]]
         popular = client.get("/candidates/0?cg=popular&n=50&ids=string", name="/candidates (popular)").json()
