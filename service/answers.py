@@ -42,4 +42,5 @@ async def mixed(holder: Holder, serving: Serving, asked: Asked[MixRequest]) -> B
     stored = await serving.history.get(asked.request.user_id)
     found = mix(serving.release, asked.request, stored.history, holder.watch)
     found.degraded.extend(stored.degraded)
+    holder.mix_log.offer(serving.release, asked.request, stored.history, found)
     return render.mix(serving.release, asked.request, found, asked.ids_as_strings)

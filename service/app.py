@@ -63,7 +63,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     app.state.share.open()
     app.state.drain.install()
     app.state.swapper = Swapper(holder)
-    work = [app.state.swapper.run(), vitals.keep_reporting(app.state.share)]
+    work = [app.state.swapper.run(), vitals.keep_reporting(app.state.share, app.state.swapper, holder)]
     if holder.events:
         work.append(holder.events.run())
     tasks = [asyncio.create_task(one) for one in work]
@@ -75,6 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
         await asyncio.gather(*tasks, return_exceptions=True)
         if holder.events:
             await holder.events.close()
+        holder.mix_log.close()
         app.state.share.close()
 
 

@@ -7,6 +7,7 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service import metrics
 from service.errors import HistoryUnavailableError
 from service.history import EMPTY, FORGOTTEN, History, Lookup, SnapshotHistory
 from service.ids import Id, IdIndex, ids_of_texts
@@ -82,8 +83,10 @@ class LiveHistory:
         try:
             live = await self._store.read(user)
         except HistoryUnavailableError:
+            metrics.count("history_lookups", ("live", "degraded"))
             known = FORGOTTEN if self._store.is_forgotten(user) else self._snapshot.lookup(user)
             return Lookup(known, DEGRADED)
+        metrics.count("history_lookups", ("live", "events" if live.events else "none"))
         return Lookup(self._merged(user, live))
 
     def _merged(self, user: Id, live: LiveEvents) -> History | None:

@@ -31,14 +31,14 @@ def _block_maxima(scores: Floats, block: int) -> Floats:
 
 
 @njit(nogil=True, cache=True)
-def _sort_key(bits: int, item: int) -> int:
+def _sort_key(bits: int, item: int) -> Any:
     """Return a number that ascends as scores fall and, for equal scores, as items rise; bits: of the score."""
     ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # a float's bits, made to order as the float does
     return (np.int64(~ascending) << 32) | np.int64(item)
 
 
 @njit(nogil=True, cache=True)
-def _collect(scores: Floats, maxima: Floats, block: int, least: float) -> NDArray[np.int64]:
+def _collect(scores: Floats, maxima: Floats, block: int, least: Any) -> NDArray[np.int64]:
     """Return the keys of all qualifying items from `least` on; they are in the blocks whose maximum is."""
     blocks = 0
     for best in maxima:

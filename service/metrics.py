@@ -32,7 +32,6 @@ GAUGES: Mapping[str, tuple[Labels, str]] = {
     "release_info": (("release",), "1 for the release that the worker serves"),
     "release_load_seconds": ((), "What loading the served release took"),
     "loop_lag_seconds": ((), "How late the event loop came to a timer"),
-    "in_flight": ((), "Requests accepted and not answered yet"),
     "resident_bytes": ((), "Resident memory, shared pages of a release included"),
     "private_bytes": ((), "Resident memory that belongs to the worker alone"),
     "threads": ((), "Threads"),

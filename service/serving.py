@@ -10,6 +10,7 @@ from service.errors import NotReadyError
 from service.history import HistoryProvider
 from service.history_live import EventStore, LiveHistory
 from service.history_memory import MemoryEvents
+from service.mix_log import MixLog
 from service.registry import Release
 from service.settings import Settings
 from service.split import Split
@@ -72,6 +73,7 @@ class Holder:
         """Live events; None where histories are those of the release."""
         self.watch = Watch(settings.request_budget_ms)
         """What keeps mixes within their time."""
+        self.mix_log = MixLog(settings.mix_log, settings.mix_log_rate)
         self.workers = Workers()
         self.api_key = settings.api_key.get_secret_value()
         self.reason = "the release is being loaded"

@@ -6,6 +6,8 @@ from pathlib import Path
 
 from service import metrics
 from service.metrics_share import Share
+from service.serving import Holder
+from service.swap import Swapper
 
 PERIOD_SECONDS = 1.0
 _FIELDS = {"VmRSS": "resident_bytes", "RssAnon": "private_bytes"}
@@ -26,7 +28,16 @@ def read() -> None:
             metrics.gauge("threads", int(value))
 
 
-async def keep_reporting(share: Share) -> None:
+def read_releases(swapper: Swapper, serving: str | None) -> None:
+    """Set the gauges and counters of what is served."""
+    if serving:
+        metrics.gauge("release_info", 1, (serving,))
+        metrics.gauge("release_load_seconds", swapper.load_seconds)
+    metrics.counters["release_loads", ("loaded",)] = swapper.swaps
+    metrics.counters["release_loads", ("refused",)] = swapper.refused
+
+
+async def keep_reporting(share: Share, swapper: Swapper, holder: Holder) -> None:
     """Measure the loop and write this worker's counts, every second."""
     loop = asyncio.get_running_loop()
     while True:
@@ -34,4 +45,5 @@ async def keep_reporting(share: Share) -> None:
         await asyncio.sleep(PERIOD_SECONDS)
         metrics.gauge("loop_lag_seconds", max(0.0, loop.time() - due))
         read()
+        read_releases(swapper, holder.release_name)
         share.write()

@@ -4,6 +4,9 @@ import os
 
 import pytest
 
+# said once and for all: numba reads it anew at every compilation, and its threads cannot become more later
+os.environ["NUMBA_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
+
 
 def pytest_addoption(parser):
     parser.addoption("--run-slow", action="store_true", help="also run the long forms of tests")

@@ -17,7 +17,7 @@ Doubles = NDArray[np.float64]
 Marks = NDArray[np.bool_]
 Rows = NDArray[np.int64]
 GROWTH = 1.3
-"""Each stretch is about so much longer than the one before it; the first five are single places."""
+"""Each stretch is about so much longer than the one before it; the first six are single places."""
 
 
 class Seen(NamedTuple):

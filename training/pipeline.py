@@ -86,12 +86,12 @@ def run(store: Store, scratch: Store, plan: Plan, log: Log, refit: bool) -> tupl
     """
     measured = scratch if refit else store
     versions = fit_all(measured, plan, log.train)
-    blender = _blender(plan, log.train)
-    versions |= measured.add(blender)
+    drafts = blender(plan, log.train)
+    versions |= measured.add(drafts)
     quality = measure(measured, plan, versions, read_events(log.test))
     if refit:
         say("refitting on all events")
-        versions = fit_all(store, plan, log.events) | store.add(blender)
+        versions = fit_all(store, plan, log.events) | store.add(drafts)
     release = store.publish(
         artifacts=versions,
         keep_base=False,
@@ -126,7 +126,7 @@ def measure(store: Store, plan: Plan, versions: Mapping[str, str], test: pl.Lazy
     return quality
 
 
-def _blender(plan: Plan, train: Path) -> list[Draft]:
+def blender(plan: Plan, train: Path) -> list[Draft]:
     """Train a MixiGen on the train part, which cuts it along its own time line; none where that is too short."""
     try:
         draft = mixigen_stage.train(read_events(train), plan.models)

@@ -49,7 +49,7 @@ def test_one_release_with_quality_and_settings(tmp_path, log, refit):
 
 
 def test_a_log_too_short_to_learn_a_blend_makes_a_release_without(tmp_path, capsys):
-    log = Log.prepare("synthetic", {"rows": 3_000, "seed": 3}, "time", tmp_path)
+    log = Log.prepare("synthetic", {"rows": 800, "seed": 3}, "time", tmp_path)
     plan = dataclasses.replace(PLAN, models=PLAN.models[:2])
     release, quality = pipeline.run(Store(tmp_path / "store"), Store(tmp_path / "scratch"), plan, log, refit=True)
     assert set(release.artifacts) == {"data", "popular", "ease"}

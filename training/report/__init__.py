@@ -18,7 +18,7 @@ from training.errors import DataError
 from training.events import read_events
 from training.interactions import build, fingerprint
 from training.output import write_events
-from training.pipeline import Log, Plan, fit_all, say
+from training.pipeline import Log, Plan, blender, fit_all, say
 from training.report import page
 from training.report.ann import ann
 from training.report.bench import SEED, Bench
@@ -86,6 +86,7 @@ def _bench(dataset: str, plan: Plan, log: Log, work: Path, quick: bool) -> Bench
         shutil.rmtree(work)
         work.mkdir()
         versions = fit_all(store, plan, log.train)
+        versions |= store.add(blender(plan, log.train))
         store.publish(artifacts=versions, keep_base=False, exclude_seen=plan.exclude_seen, default_cg=plan.default_cg)
         _keep(kept, key, versions)
     return Bench(dataset, plan, log, store, versions, quick)

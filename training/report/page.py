@@ -48,7 +48,7 @@ def _section(row: int, section: Section) -> str:
 
 def _table(title: str, rows: Table) -> str:
     columns = list(dict.fromkeys(name for row in rows.values() for name in row))
-    head = "".join(f'<th scope="col">{escape(name)}</th>' for name in ["", *columns])
+    head = "<td></td>" + "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
         + "".join(f"<td>{escape(_shown(row.get(column)))}</td>" for column in columns)

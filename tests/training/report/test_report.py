@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.mixes import TRAINED, mix_store
+from tests.stores import tiny_store
 from training import report
 from training.datasets import write
 from training.errors import DataError
@@ -36,7 +37,7 @@ PLAN = make_plan(
 def log(tmp_path_factory: pytest.TempPathFactory) -> Log:
     folder = tmp_path_factory.mktemp("log")
     made = Log(*(folder / f"{name}.parquet" for name in ("events", "train", "test")))
-    write("synthetic", {"rows": 60_000, "seed": 1}, made.events)
+    write("synthetic", {"rows": 40_000, "seed": 1}, made.events)
     write_split("time", read_events(made.events), made.train, made.test)
     return made
 
@@ -69,13 +70,13 @@ def test_every_section_is_in_all_three_files(written: Path) -> None:
     assert speed["mix"]["HTTP requests/s"] < speed["popular"]["in process requests/s"]
     ann = by_title["Approximate against exact search"]["table"]
     recalls = [row["recall@100"] for row in ann.values()]
-    assert recalls[-1] >= recalls[0] > 0
+    assert recalls[-1] > 0.95
     pruning = by_title["Pruning of EASE"]["table"]
     assert pruning["10 largest of a row"]["MiB"] < pruning["dense"]["MiB"]
     overlap = by_title["Overlap of the lists"]["table"]
     assert overlap["ease"]["ease"] == 1
     assert overlap["ease"]["als"] == overlap["als"]["ease"] < 1
-    assert by_title["Places by hour"]["see"] == "Not measured: this release has no MixiGen."
+    assert len(by_title["Places by hour"]["table"]["ease"]) == 12
 
 
 def test_the_page_needs_nothing_else(written: Path) -> None:
@@ -132,6 +133,11 @@ def test_mixigen(log: Log, tmp_path: Path) -> None:
         assert sum(row[column] for row in hours.table.values()) == pytest.approx(50, abs=0.05)
     assert len(hours.table["ease"]) == 12
     assert 2 <= len(segments.table["ease"]) <= 3
+
+
+def test_a_release_without_a_mixigen_says_so(log: Log, tmp_path: Path) -> None:
+    bench = Bench("synthetic", PLAN, log, tiny_store(tmp_path), {}, quick=True)
+    assert {section.see for section in blend(bench)} == {"Not measured: this release has no MixiGen."}
 
 
 def test_the_exponent_is_the_slope_of_logarithms() -> None:
