@@ -34,7 +34,7 @@ ENV PATH=/opt/venv/bin:$PATH \
 WORKDIR /
 # the kernels of the request path are compiled here, and copied to a writable place at start (numba wants one)
 RUN chmod 755 /usr/local/bin/candgen-entrypoint \
- && NUMBA_CACHE_DIR=/opt/numba-cache python -c 'from service import serving; serving.compile_kernels()' \
+ && NUMBA_CACHE_DIR=/opt/numba-cache python -c 'from service import rehearsal; rehearsal.compile_kernels()' \
  && chmod -R a+rX /opt/numba-cache
 USER candgen
 EXPOSE 8000

@@ -39,7 +39,7 @@ test-slow: install  ## the long forms too
 	$(BIN)/pytest --run-slow
 
 faults: install  ## the fault tests with their full counts (long); RELIABILITY.md has the numbers
-	$(BIN)/pytest tests/faults --full-faults --timeout 7200 -rA
+	$(BIN)/pytest tests/faults --full-faults --run-slow --timeout 7200 -rA
 
 lock: install  ## pin every dependency of the image in requirements.lock
 	$(BIN)/python -m pip install --quiet pip-tools

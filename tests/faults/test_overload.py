@@ -48,7 +48,7 @@ def test_goodput_stays_near_its_peak(port, full_faults):
             assert found.good(DEADLINE) > 0.4 * peak
             assert found.statuses[503] > found.statuses[200]
             assert found.quantile(503, 0.5) < DEADLINE / 2
-        else:  # what the gate is for
+        elif factor >= 5:  # what the gate is for
             assert found.good(DEADLINE) < 0.4 * peak
     if gated:
         after = load.open_loop(port, ["/"], peak / 4, 2)
