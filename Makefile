@@ -7,7 +7,7 @@ PORT ?= 8000
 COMPOSE_DATASET ?= movielens-100k
 BIN := $(VENV)/bin
 
-.PHONY: help install serve check test test-slow faults lock compose-test format clean
+.PHONY: help install serve check test test-slow faults loadtest lock compose-test format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -40,6 +40,10 @@ test-slow: install  ## the long forms too
 
 faults: install  ## the fault tests with their full counts (long); RELIABILITY.md has the numbers
 	$(BIN)/pytest tests/faults --full-faults --run-slow --timeout 7200 -rA
+
+loadtest: install  ## locust against HOST:PORT in steps, without its page; writes reports/loadtest.html
+	mkdir -p reports
+	$(BIN)/locust -f loadtest/locustfile.py --headless --only-summary --host http://$(HOST):$(PORT) --html reports/loadtest.html
 
 lock: install  ## pin every dependency of the image in requirements.lock
 	$(BIN)/python -m pip install --quiet pip-tools

@@ -14,7 +14,7 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, BinaryIO, Literal, cast
+from typing import Any, BinaryIO, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -52,7 +52,7 @@ class Manifest(BaseModel):
     """All that is known of an artifact besides its numbers."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
-    format: Literal[1] = 1
+    format: int = Field(default=1, ge=1, le=1, strict=True)
     name: str = Field(pattern=NAME_PATTERN)
     algorithm: str = Field(pattern=NAME_PATTERN)
     version: str = Field(pattern="^[0-9a-f]{16}$")

@@ -10,7 +10,7 @@ import numpy as np
 
 from service.artifact import Artifact, Manifest
 from service.catalogue import Catalogue, Texts
-from service.cg.arrays import array, check_rows, in_release
+from service.cg.arrays import array, check_length, check_rows, in_release
 from service.cg.base import NO_ITEMS, CandidateGenerator, Ints, ItemMap
 from service.cg.build import build_cg
 from service.cg.build import popular as popular_cg
@@ -165,6 +165,10 @@ def _history(data: Artifact, users: IdIndex, items: ItemMap) -> SnapshotHistory:
 
 def _catalogue(data: Artifact, items: ItemMap) -> Catalogue:
     categories = array(data, "item_categories")
+    check_length("data: item_categories", categories, len(items))
+    check_length("data: item_users", array(data, "item_users"), len(items))
+    if array(data, "category_names").dtype.kind != "S":
+        raise ArtifactError(f"data: category_names are {array(data, 'category_names').dtype}, wanted bytes")
     names = [value.decode() for value in array(data, "category_names").tolist()]
     check_rows("data: item_categories", categories[categories >= 0], len(names))
     share = array(data, "item_users") / np.float32(max(1, len(array(data, "user_ids"))))
@@ -174,7 +178,11 @@ def _catalogue(data: Artifact, items: ItemMap) -> Catalogue:
 def _item_names(data: Artifact, items: ItemMap) -> Texts | None:
     if "item_name_offsets" not in data.arrays:
         return None
-    texts = Texts(array(data, "item_name_offsets"), array(data, "item_name_bytes"))
+    offsets, content = array(data, "item_name_offsets"), array(data, "item_name_bytes")
+    check_length("data: item_name_offsets", offsets, len(items) + 1)
+    if offsets[0] != 0 or offsets[-1] != len(content) or (np.diff(offsets) < 0).any():
+        raise ArtifactError("data: item_name_offsets do not describe pieces of item_name_bytes")
+    texts = Texts(offsets, content)
     if items.to_release is None:
         return texts
     return Texts.of([texts[row] if row >= 0 else None for row in items.model_rows().tolist()])

@@ -1,5 +1,6 @@
 """Arrays of an artifact as a generator needs them: present, within bounds, in the release's items."""
 
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
@@ -9,14 +10,48 @@ from service.artifact import Artifact
 from service.cg.base import ItemMap
 from service.errors import ArtifactError
 
+FORMATS: Mapping[str, tuple[str, int]] = {
+    "history_indptr": ("<i8", 1),
+    "history_items": ("<i4", 1),
+    "history_counts": ("<i4", 1),
+    "history_last": ("<i8", 1),
+    "item_users": ("<i4", 1),
+    "item_categories": ("<i4", 1),
+    "popularity": ("<f4", 1),
+    "popular_order": ("<i4", 1),
+    "item_name_offsets": ("<i8", 1),
+    "item_name_bytes": ("|u1", 1),
+    "weights": ("<f4", 2),
+    "weights_indptr": ("<i8", 1),
+    "weights_columns": ("<i4", 1),
+    "weights_values": ("<f4", 1),
+    "code_columns": ("<i4", 1),
+    "codes": ("|i1", 2),
+    "code_scales": ("<f4", 1),
+}
+"""dtype and number of dimensions: what compiled kernels take. Where an array is not listed, its reader checks."""
+
 
 def array(artifact: Artifact, name: str) -> NDArray[Any]:
-    """Return an array that the algorithm cannot do without."""
+    """Return an array that the algorithm cannot do without, of the type that it needs."""
+    where = f"{artifact.manifest.name}/{artifact.manifest.version}"
     try:
-        return artifact.arrays[name]
+        found = artifact.arrays[name]
     except KeyError:
-        where = f"{artifact.manifest.name}/{artifact.manifest.version}"
         raise ArtifactError(f"{where}: lacks the array {name!r} that its algorithm needs") from None
+    seen = found.dtype.str, found.ndim
+    if name in FORMATS and seen != FORMATS[name]:
+        wanted = FORMATS[name]
+        raise ArtifactError(
+            f"{where}: {name} is {seen[0]} in {seen[1]} dimensions, wanted {wanted[0]} in {wanted[1]}; fit it again"
+        )
+    return found
+
+
+def check_length(what: str, values: NDArray[Any], n: int) -> None:
+    """Refuse an array of another length than what it is about."""
+    if len(values) != n:
+        raise ArtifactError(f"{what}: has {len(values)} entries, wanted {n}")
 
 
 def check_rows(what: str, rows: NDArray[np.int32], n: int) -> None:

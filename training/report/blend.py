@@ -60,7 +60,7 @@ def _curve_section(bench: Bench, scores: Scores) -> Section:
     see = "The higher a curve stays, the more places its generator gets; means over users and hours, 95 % intervals."
     chart = Chart(kind="lines", x_label="position in the generator's list", y_label="MixiGen's score", series=series)
     table = {
-        name: {str(p.x): round(p.y, 4) for p in line if p.x in (1, 5, 10, 20, 40)} for name, line in series.items()
+        name: {f"{p.x:.0f}": round(p.y, 4) for p in line if p.x in (1, 5, 10, 20, 40)} for name, line in series.items()
     }
     return Section(title=TITLES[0], see=see, table=table, chart=chart)
 
@@ -99,7 +99,7 @@ def _segment_section(bench: Bench, users: Sequence[Id], scores: Scores) -> Secti
     series = {name: [_point(label, *of[name]) for label, of in quotas.items()] for name in _cgs(bench)}
     table = {name: {str(p.x): round(p.y, 2) for p in line} for name, line in series.items()}
     chart = Chart(kind="bars", x_label="items in the history", y_label=f"places of {PLACES}", series=series)
-    see = "Users by the size of their history, a third each: who is known well is served by other generators."
+    see = "Users by the size of their history, a third each: bars that differ are places that go to others."
     return Section(title=TITLES[2], see=see, table=table, chart=chart)
 
 

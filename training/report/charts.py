@@ -7,7 +7,7 @@ from html import escape
 from training.report.model import Chart, Point
 
 WIDTH, HEIGHT = 640, 320
-LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 44
+LEFT, RIGHT, TOP, BOTTOM = 64, 12, 12, 58
 DASHES = ("", "8 4", "2 3", "10 3 2 3", "5 2", "1 4", "12 5", "6 2 2 2")
 
 
@@ -63,7 +63,9 @@ def _bars(chart: Chart) -> str:
     step = (WIDTH - LEFT - RIGHT) / len(names)
     width = 0.8 * step / len(chart.series)
     parts = [_y_axis(y, chart), _x_label(chart)]
-    parts += [_text(LEFT + (place + 0.5) * step, HEIGHT - BOTTOM + 16, name) for place, name in enumerate(names)]
+    drop = 14 if len(names) > 6 else 0  # every other name lower, so that neighbours do not meet
+    for place, name in enumerate(names):
+        parts.append(_text(LEFT + (place + 0.5) * step, HEIGHT - BOTTOM + 16 + drop * (place % 2), name))
     for row, series in enumerate(chart.series.values()):
         for point in series:
             at = LEFT + names.index(str(point.x)) * step + 0.1 * step + row * width
