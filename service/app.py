@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import time
 from collections.abc import AsyncIterator
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
@@ -16,10 +17,13 @@ from service.metrics_share import Share, shared_folder
 from service.middleware import EdgeMiddleware
 from service.other_releases import OtherReleases
 from service.protocol import DRAIN, GATE
-from service.serving import Holder
+from service.serving import LOADING, Holder
 from service.settings import Settings
 from service.swap import Swapper
 
+PATIENCE_SECONDS = 60
+"""So long a worker among others waits for its release before it listens: they share a socket, so whoever listens
+gets requests, and one that is not ready would answer 503 while another could have answered."""
 DESCRIPTION = "Candidates for a ranking service: which items are worth ranking for a user."
 
 
@@ -39,6 +43,7 @@ def create_app(given: Settings) -> FastAPI:
     app.state.share = Share(shared_folder())
     app.state.gate = Gate(given.queue_budget_ms / 1000)
     app.state.drain = Drain(given.drain_seconds)
+    app.state.patience = PATIENCE_SECONDS if given.workers > 1 else 0
     front = playground.router if given.playground else playground.without
     routers = (routes.router, history_routes.router, admin.router, docs.router, front)
     app.state.others = OtherReleases(app.state.holder.store)
@@ -67,6 +72,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     if holder.events:
         work.append(holder.events.run())
     tasks = [asyncio.create_task(one) for one in work]
+    await _first_load(holder, app.state.patience)
     try:
         yield {GATE: app.state.gate, DRAIN: app.state.drain}
     finally:
@@ -77,6 +83,13 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
             await holder.events.close()
         holder.mix_log.close()
         app.state.share.close()
+
+
+async def _first_load(holder: Holder, seconds: float) -> None:
+    """Wait for the first release, unless there is none to be had."""
+    end = time.monotonic() + seconds
+    while holder.release_name is None and holder.reason == LOADING and time.monotonic() < end:
+        await asyncio.sleep(0.02)
 
 
 def _version() -> str:

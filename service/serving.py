@@ -32,6 +32,9 @@ EVENT_STORES: Mapping[str, Callable[[Settings], EventStore | None]] = {
 }
 
 
+LOADING = "the release is being loaded"
+
+
 @dataclass(frozen=True, slots=True)
 class Serving:
     """What one request reads, once: a release and where histories come from."""
@@ -76,7 +79,7 @@ class Holder:
         self.mix_log = MixLog(settings.mix_log, settings.mix_log_rate)
         self.workers = Workers()
         self.api_key = settings.api_key.get_secret_value()
-        self.reason = "the release is being loaded"
+        self.reason = LOADING
         """Why nothing is served yet."""
         self._served: Served | None = None
         self._releases: dict[str, Release] = {}

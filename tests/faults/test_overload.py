@@ -49,7 +49,7 @@ def test_goodput_stays_near_its_peak(port, full_faults):
             assert found.statuses[503] > found.statuses[200]
             assert found.quantile(503, 0.5) < DEADLINE / 2
         elif factor >= 5:  # what the gate is for
-            assert found.good(DEADLINE) < 0.4 * peak
+            assert found.quantile(200, 0.99) > 5 * DEADLINE
     if gated:
         after = load.open_loop(port, ["/"], peak / 4, 2)
         assert after.statuses[200] > 0.9 * sum(after.statuses.values())

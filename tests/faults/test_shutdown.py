@@ -69,11 +69,12 @@ def test_a_dead_or_hanging_worker_is_replaced(store, number, full_faults):
         for _ in range(20 if full_faults else 1):
             victim = min(server.workers(2))
             os.kill(victim, number)
-            done = load.closed_loop(server.port, PATHS, 2, 1) if number == signal.SIGKILL else None
+            done = load.closed_loop(server.port, PATHS, 2, 6) if number == signal.SIGKILL else None
             assert victim not in server.workers(2, without=[victim])
             if done:  # the other one serves on; what was in flight in the dead one may be lost
                 assert done.statuses[200] > 100
                 assert done.statuses["failed"] <= 2
+                assert set(done.statuses) <= {200, "failed"}, "a worker that is not ready must not be asked"
             with contextlib.suppress(ProcessLookupError):
                 os.kill(victim, signal.SIGKILL)
         assert server.process.poll() is None
