@@ -9,12 +9,14 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 SERVER_CORE, CLIENT_CORE = 0, 1
 START_SECONDS = 300.0
+NO_VARIABLES: Mapping[str, str] = {}
+PATIENT = {"CANDGEN_QUEUE_BUDGET_MS": "60000", "CANDGEN_REQUEST_BUDGET_MS": "60000", "CANDGEN_DRAIN_SECONDS": "0"}
 _ADDRESS = re.compile(rb"on (http://127\.0\.0\.1:\d+)")
 
 
@@ -47,11 +49,13 @@ def pinned(command: Sequence[str], cores: set[int] | None) -> list[str]:
 
 
 @contextlib.contextmanager
-def running(module: str, *arguments: str, cores: set[int] | None = None) -> Iterator[Server]:
-    """Run `python -m module arguments`; wait until it is ready, end it at exit."""
+def running(
+    module: str, *arguments: str, cores: set[int] | None = None, environment: Mapping[str, str] = NO_VARIABLES
+) -> Iterator[Server]:
+    """Run `python -m module arguments` with more variables; wait until it is ready, end it at exit."""
     command = pinned([sys.executable, "-m", module, *arguments], cores)
     with tempfile.TemporaryFile() as printed:
-        process = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT)
+        process = subprocess.Popen(command, stdout=printed, stderr=subprocess.STDOUT, env={**os.environ, **environment})
         try:
             yield Server(_wait_until_ready(process, printed.fileno()), process)
         finally:
@@ -63,9 +67,9 @@ def running(module: str, *arguments: str, cores: set[int] | None = None) -> Iter
 
 
 def service(store: Path, cores: set[int] | None = None, workers: int = 1) -> contextlib.AbstractContextManager[Server]:
-    """Run the service on a free port."""
+    """Run the service on a free port; it refuses nobody, since refusals are quick and would count as answers."""
     flags = ("--store", str(store), "--port", "0", "--workers", str(workers))
-    return running("service", *flags, cores=cores)
+    return running("service", *flags, cores=cores, environment=PATIENT)
 
 
 def _wait_until_ready(process: subprocess.Popen[bytes], printed: int) -> str:

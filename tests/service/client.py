@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Coroutine, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -34,6 +34,14 @@ class Client:
     def let_run(self, seconds: float) -> None:
         """Let the app's own tasks run."""
         self.run(asyncio.sleep(seconds))
+
+    def let_run_until(self, condition: Callable[[], bool]) -> None:
+        """Let the app's own tasks run until something is so."""
+        for _ in range(400):
+            if condition():
+                return
+            self.let_run(0.05)
+        raise TimeoutError
 
     def run(self, work: Coroutine[Any, Any, Any]) -> Any:
         """Run a coroutine on the app's loop."""

@@ -36,14 +36,6 @@ def admin(store: Store) -> Iterator[Client]:
         yield started
 
 
-def until(client: Client, condition) -> None:
-    for _ in range(400):
-        if condition():
-            return
-        client.let_run(0.05)
-    raise TimeoutError
-
-
 @pytest.mark.parametrize(("method", "path"), ROUTES)
 def test_off_without_a_key(client: Client, method: str, path: str) -> None:
     response = client.request(method, path, headers=KEY)
@@ -67,11 +59,11 @@ def test_rollback_answers_byte_for_byte_as_before(admin: Client, store: Store) -
     old = store.current()
     before = [admin.get(path).content for path in paths]
     new = tiny_store(store.root, seed=7).current()
-    until(admin, lambda: admin.get(paths[0]).json()["release"] == new)
+    admin.let_run_until(lambda: admin.get(paths[0]).json()["release"] == new)
     assert [admin.get(path).content for path in paths] != before
     response = admin.post("/admin/rollback", headers=KEY)
     assert (response.status_code, response.json()) == (202, {"status": "accepted", "current": old})
-    until(admin, lambda: admin.get(paths[0]).json()["release"] == old)
+    admin.let_run_until(lambda: admin.get(paths[0]).json()["release"] == old)
     assert [admin.get(path).content for path in paths] == before
 
 
@@ -118,7 +110,7 @@ def test_a_blocked_item_is_on_no_list_whatever_the_release(admin: Client, store:
     assert (response.status_code, response.json()) == (200, {"item_id": blocked, "blocked": True})
     assert not any(blocked in one for one in every_list(admin))
     new = tiny_store(store.root, seed=7).current()
-    until(admin, lambda: admin.get("/candidates/1").json()["release"] == new)
+    admin.let_run_until(lambda: admin.get("/candidates/1").json()["release"] == new)
     assert not any(blocked in one for one in every_list(admin))
     assert all(len(set(one)) == len(one) for one in every_list(admin))
     response = admin.request("DELETE", f"/admin/blocked/{blocked}", headers=KEY)
@@ -131,10 +123,10 @@ def test_the_file_is_enough_and_survives_a_start(store: Store) -> None:
     with running(store.root) as client:
         assert not {item_id(3), item_id(4)} & {item for one in every_list(client) for item in one}
         (store.root / "BLOCKED").write_bytes(b"\xff\n" + str(item_id(5)).encode())
-        until(client, lambda: not any(item_id(5) in one for one in every_list(client)))
+        client.let_run_until(lambda: not any(item_id(5) in one for one in every_list(client)))
         assert any(item_id(3) in one for one in every_list(client))
         (store.root / "BLOCKED").unlink()
-        until(client, lambda: any(item_id(5) in one for one in every_list(client)))
+        client.let_run_until(lambda: any(item_id(5) in one for one in every_list(client)))
 
 
 def test_string_items_are_blocked_too(tmp_path: Path) -> None:
@@ -151,16 +143,16 @@ def test_string_items_are_blocked_too(tmp_path: Path) -> None:
 def test_reload_tries_a_refused_release_at_once(admin: Client, store: Store, monkeypatch: pytest.MonkeyPatch) -> None:
     swapper = admin.app.state.swapper
     old, new = store.current(), tiny_store(store.root, seed=7).current()
-    until(admin, lambda: admin.get("/candidates/1").json()["release"] == new)
+    admin.let_run_until(lambda: admin.get("/candidates/1").json()["release"] == new)
     manifest = store.root / "releases" / f"{old}.json"
     good = manifest.read_bytes()
     manifest.write_text("{")
     (store.root / "CURRENT").write_text(old)
-    until(admin, lambda: swapper.refused == 1)
+    admin.let_run_until(lambda: swapper.refused == 1)
     manifest.write_bytes(good)
     admin.let_run(0.5)
     assert swapper.refused == 1, "a refused release is not read again and again"
     assert admin.get("/candidates/1").json()["release"] == new
     response = admin.post("/admin/reload", headers=KEY)
     assert (response.status_code, response.json()["status"]) == (202, "accepted")
-    until(admin, lambda: admin.get("/candidates/1").json()["release"] == old)
+    admin.let_run_until(lambda: admin.get("/candidates/1").json()["release"] == old)

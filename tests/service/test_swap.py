@@ -27,14 +27,6 @@ def _looks_often(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(swap, "POLL_SECONDS", 0.02)
 
 
-def until(client: Client, condition) -> None:
-    for _ in range(400):
-        if condition():
-            return
-        client.let_run(0.05)
-    raise TimeoutError
-
-
 def serves(client: Client) -> str:
     return client.get("/health/ready").json()["release"]
 
@@ -49,8 +41,8 @@ def test_a_new_release_is_served_and_the_old_one_freed_without_the_collector(tmp
         gc.disable()
         try:
             new = mix_store(tmp_path, seed=3).current()
-            until(client, lambda: serves(client) == new)
-            until(client, lambda: old() is None)
+            client.let_run_until(lambda: serves(client) == new)
+            client.let_run_until(lambda: old() is None)
             assert arrays() is None
         finally:
             gc.enable()
@@ -62,7 +54,7 @@ def test_a_request_ends_with_the_release_it_began_with(tmp_path: Path) -> None:
     with running(tmp_path) as client:
         served = client.app.state.holder.served
         new = tiny_store(tmp_path, seed=3).current()
-        until(client, lambda: serves(client) == new)
+        client.let_run_until(lambda: serves(client) == new)
         assert served.of(1).release.name != new
         assert served.of(1).release.items.ids_of(served.of(1).release.popular.order[:2])
 
@@ -74,16 +66,16 @@ def test_a_bad_release_is_refused_logged_and_counted_and_the_old_one_stays(
     with running(tmp_path) as client, caplog.at_level(logging.ERROR):
         bad = tiny_store(tmp_path, seed=3)
         # published and then damaged: the worker may have taken it before
-        until(client, lambda: serves(client) == bad.current())
+        client.let_run_until(lambda: serves(client) == bad.current())
         bad.rollback(good)
-        until(client, lambda: serves(client) == good)
+        client.let_run_until(lambda: serves(client) == good)
         weights = bad.artifact_folder("ease", bad.release(bad.releases()[-1]).artifacts["ease"]) / "weights.npy"
         content = bytearray(weights.read_bytes())
         content[-1] ^= 1
         weights.unlink()
         weights.write_bytes(content)
         bad.rollback(bad.releases()[-1])
-        until(client, lambda: client.app.state.swapper.refused == 1)
+        client.let_run_until(lambda: client.app.state.swapper.refused == 1)
         assert "SHA-256" in caplog.text
         client.let_run(0.3)
         assert client.app.state.swapper.refused == 1
@@ -115,7 +107,7 @@ def test_the_watch_survives_what_nobody_expected(tmp_path: Path, monkeypatch: py
             broken.setattr(type(store), "blocked", fail)
             client.let_run(0.2)
         new = tiny_store(tmp_path, seed=3).current()
-        until(client, lambda: serves(client) == new)
+        client.let_run_until(lambda: serves(client) == new)
 
 
 def test_at_start_the_nearest_good_ancestor_is_served(tmp_path: Path) -> None:

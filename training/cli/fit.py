@@ -7,7 +7,7 @@ from typing import Any
 from service.store import DATA, Store
 from training import preset
 from training.algorithms import ALGORITHMS
-from training.cli.options import add_store, key_value
+from training.cli.options import add_set, add_store
 from training.errors import DataError
 from training.events import read_events
 from training.fitting import Model, fit
@@ -23,16 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--events", type=Path, required=True, metavar="E", help="canonical event log (parquet)")
     add_store(parser)
     parser.add_argument("--preset", metavar="NAME", help=f"tuned values: {', '.join(preset.names())}")
-    parser.add_argument(
-        "--set",
-        type=key_value,
-        nargs="+",
-        action="extend",
-        default=[],
-        dest="values",
-        metavar="KEY=VALUE",
-        help=_keys(),
-    )
+    add_set(parser, _keys())
     parser.add_argument("--name", metavar="CG", help="value of cg= in the service (default: the algorithm)")
     parser.add_argument("--no-publish", action="store_true", help="write the artifacts, leave the release alone")
 

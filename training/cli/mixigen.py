@@ -6,7 +6,7 @@ from pathlib import Path
 
 from service.store import Store
 from training import mixigen, mixigen_report, mixigen_stage
-from training.cli.options import add_store, check_writable, key_value
+from training.cli.options import add_set, add_store, check_writable
 from training.events import read_events
 
 NAME = "mixigen"
@@ -21,16 +21,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--report", action="store_true", help=f"also measure it: {REPORTS}/mixigen.md, .json and pictures"
     )
-    parser.add_argument(
-        "--set",
-        type=key_value,
-        nargs="+",
-        action="extend",
-        default=[],
-        dest="values",
-        metavar="KEY=VALUE",
-        help=", ".join(mixigen.Config.model_fields),
-    )
+    add_set(parser, ", ".join(mixigen.Config.model_fields))
     parser.add_argument("--candidate-log", type=Path, metavar="FILE", help="also write the candidate log (parquet)")
 
 

@@ -30,6 +30,13 @@ def add_seen(parser: argparse.ArgumentParser, default: str) -> None:
     )
 
 
+def add_set(parser: argparse.ArgumentParser, keys: str) -> None:
+    """Declare --set KEY=VALUE … as pairs in `values`; `keys` is its help."""
+    parser.add_argument(
+        "--set", type=key_value, nargs="+", action="extend", default=[], dest="values", metavar="KEY=VALUE", help=keys
+    )
+
+
 def names(text: str) -> list[str]:
     """Parse `a,b`."""
     return [name.strip() for name in text.split(",") if name.strip()]
