@@ -7,7 +7,8 @@ service's size; `asgi` a bare callable that returns the same. All servers run wi
 settings, one process each, on core 0; the client (wrk if there is one, else the bundled one) on core 1, 16
 connections. Each round drives every server in turn with users drawn uniformly from the release; a ratio is
 the median of the rounds' ratios. "CPU" is the server's processor time per request, which noise on the machine
-disturbs least. The service's overload gate is set so that it refuses nobody. p99 is taken open-loop at 70 % of a case's peak, of the floor at that same rate.
+disturbs least. The service's overload gate is set so that it refuses nobody. p99 is taken open-loop at 70 % of a
+case's peak, of the floor at that same rate.
 """
 
 import argparse
