@@ -148,7 +148,8 @@ class RedisEvents:
         except ResponseError as error:
             log.warning("redis refused a command: %s", error)
             raise HistoryUnavailableError(f"redis refused the command ({error})") from None
-        except (RedisError, OSError, TimeoutError) as error:
+        except (RedisError, OSError, TimeoutError, RuntimeError) as error:
+            # RuntimeError: uvloop's, where a connection closes between redis-py's look at it and its write
             self.breaker.failed()
             raise HistoryUnavailableError(f"redis does not answer ({type(error).__name__})") from None
         self.breaker.succeeded()

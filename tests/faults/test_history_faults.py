@@ -147,6 +147,7 @@ def test_down_at_start_then_there(stage):
 def test_every_request_is_answered(stage, full_faults, fault):
     service, redis, proxy = stage
     requests = 20_000 if full_faults else 300
+    wait_for(lambda: healthy(service), "all workers ask Redis", 60)
     with Traffic(service.port, PATHS, owns, connections=4, depth=2) as traffic:
         traffic.wait_for(requests)
         assert traffic.seen.degraded < traffic.seen.answered
