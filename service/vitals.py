@@ -38,12 +38,12 @@ def read_releases(swapper: Swapper, serving: str | None) -> None:
 
 
 async def keep_reporting(share: Share, swapper: Swapper, holder: Holder) -> None:
-    """Measure the loop and write this worker's counts, every second."""
+    """Write this worker's counts, at once and then every second; say how late the loop comes to it."""
     loop = asyncio.get_running_loop()
     while True:
-        due = loop.time() + PERIOD_SECONDS
-        await asyncio.sleep(PERIOD_SECONDS)
-        metrics.gauge("loop_lag_seconds", max(0.0, loop.time() - due))
         read()
         read_releases(swapper, holder.release_name)
         share.write()
+        due = loop.time() + PERIOD_SECONDS
+        await asyncio.sleep(PERIOD_SECONDS)
+        metrics.gauge("loop_lag_seconds", max(0.0, loop.time() - due))
