@@ -19,7 +19,10 @@ from service.cg.ann import ANN
 from service.cg.base import ItemMap, Query
 from service.cg.embedding import Embedding
 from service.cg.knn import DotProductKNN
+from service.cg.scan import CodedVectors
 from service.ids import IdIndex
+from service.scan_kernels import ScanCodes
+from training import scan_codes
 from training.config import FitConfig
 from training.embeddings import Embeddings
 
@@ -54,6 +57,8 @@ class IndexChoice(NamedTuple):
     kind: Kind
     files: dict[str, bytes]
     """Files of the artifact; none for an exact scan."""
+    arrays: dict[str, NDArray[Any]]
+    """Arrays of the artifact; only for an exact scan, where codes make it faster."""
     metrics: dict[str, Any]
     """For the manifest, under "index"; seconds are for one query."""
 
@@ -85,9 +90,11 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
     built on `config.index_threads`: by one it depends on its input and `config.seed` alone.
     """
     queries = _queries(embeddings, config.seed)
+    codes = scan_codes.encode(embeddings.items) if scan_codes.worthwhile(embeddings.items) else None
+    arrays = scan_codes.arrays(codes) if codes else {}
     if config.index == "exact" or not len(embeddings.items) or not len(queries):
-        return IndexChoice("exact", {}, {"kind": "exact"})
-    auto, scan = config.index == "auto", _exact(embeddings)
+        return IndexChoice("exact", {}, arrays, {"kind": "exact"})
+    auto, scan = config.index == "auto", _exact(embeddings, codes)
     items = _pilot(embeddings, config.seed)
     threads = config.index_threads if items is embeddings else os.cpu_count() or 1
     graphs = [_build(items, config, space, threads) for space in get_args(hnsw.Space)]
@@ -101,8 +108,8 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
         graph = _build(items, larger, graph.settings.space, config.index_threads)
         measured = _tune(scan, items, graph, queries, stop_when_slower=auto)
     kind: Kind = "hnsw" if (measured.good and items is embeddings) or not auto else "exact"
-    files = _files(graph) if kind == "hnsw" else {}
-    return IndexChoice(kind, files, _metrics(kind, items, graph, measured))
+    metrics = _metrics(kind, items, graph, measured)
+    return IndexChoice(kind, _files(graph), {}, metrics) if kind == "hnsw" else IndexChoice(kind, {}, arrays, metrics)
 
 
 def measure(scan: DotProductKNN, items: Embeddings, graph: hnsw.HnswGraph, queries: NDArray[np.int64]) -> Measured:
@@ -159,7 +166,7 @@ def _tune(
         graph.set_ef(2 * graph.ef)
 
 
-def _embedding(items: Embeddings) -> Embedding:
+def _embedding(items: Embeddings, codes: ScanCodes | None = None) -> Embedding:
     return Embedding(
         items=ItemMap(None, len(items.items)),
         users=IdIndex(np.arange(len(items.users))),
@@ -168,11 +175,12 @@ def _embedding(items: Embeddings) -> Embedding:
         user_vectors=items.users,
         fold_in=lambda history, _: items.items[history[0]],
         weighting="binary",
+        coded=CodedVectors(items.items, items.item_biases, codes) if codes else None,
     )
 
 
-def _exact(items: Embeddings) -> DotProductKNN:
-    exact = DotProductKNN("exact", _embedding(items))
+def _exact(items: Embeddings, codes: ScanCodes | None = None) -> DotProductKNN:
+    exact = DotProductKNN("exact", _embedding(items, codes))
     exact.warm_up()
     return exact
 
