@@ -1,56 +1,96 @@
 """How training time grows with the data: every model on growing shares of the users, and the exponent fitted."""
 
-import math
+from collections.abc import Callable, Mapping
+from functools import cache, partial
+from typing import NamedTuple
 
 import numpy as np
 import polars as pl
+from scipy.stats import t as student
 
 from training.events import read_events
 from training.fitting import Model, fit
 from training.interactions import Interactions, build
+from training.pipeline import say
 from training.report.bench import SEED, Bench
 from training.report.model import Chart, Point, Section, Table
 
-SHARES = (0.25, 0.5, 1.0)
-REPEATS, LONG = 3, 5.0
-"""Fits of up to so many seconds are repeated."""
+SHARES = (0.125, 0.25, 0.5, 1.0)
+REPEATS, ENOUGH = 3, 20.0
+"""A fit is repeated up to three times, or until so many seconds are spent."""
+Times = dict[str, list[float]]
+"""Share of the users → seconds of each fit."""
+
+
+class Exponent(NamedTuple):
+    """The slope of log seconds over log interactions, and its 95 % interval."""
+
+    slope: float
+    low: float
+    high: float
 
 
 def growth(bench: Bench) -> list[Section]:
-    """Fit everything on a quarter, a half and all of the users."""
-    sizes: dict[float, int] = {}
-    seconds: dict[str, dict[float, float]] = {}
-    for share in SHARES:
-        interactions = build(_some_users(bench, share))
-        sizes[share] = len(interactions.items)
-        for model in bench.plan.models:
-            seconds.setdefault(model.name, {})[share] = _seconds(interactions, model, bench.quick)
-    table: Table = {
-        name: {f"{sizes[share]:,} interactions, s": round(at, 2) for share, at in of_share.items()}
-        | dict(zip(("exponent", "± (standard error)"), _exponent(sizes, of_share), strict=True))
-        for name, of_share in seconds.items()
+    """Fit everything on an eighth, a quarter, a half and all of the users."""
+    part = cache(lambda share: build(_some_users(bench, share)))
+    sizes = bench.kept.once("training time sizes", lambda: {str(share): _size(part(share)) for share in SHARES})
+    seconds: dict[str, Times] = {
+        model.name: bench.kept.once(f"training time of {model.name}", partial(_times, part, model, bench))
+        for model in bench.plan.models
     }
-    series = {
-        name: [Point(x=sizes[share], y=at) for share, at in of_share.items()] for name, of_share in seconds.items()
-    }
-    slowest = max(seconds, key=lambda name: seconds[name][1.0])
-    see = (
-        f"On all of the data {slowest} takes longest, {seconds[slowest][1.0]:.1f} s; seconds ~ interactions^exponent, "
-        "fitted on three sizes on this machine, the very short fits being mostly noise."
+    exponents = {name: exponent(sizes, times) for name, times in seconds.items()}
+    chart = Chart(
+        kind="lines",
+        x_label="interactions (logarithmic)",
+        y_label="seconds to fit (logarithmic)",
+        series={name: _line(sizes, times) for name, times in seconds.items()},
+        log_x=True,
+        log_y=True,
     )
-    chart = Chart(kind="lines", x_label="interactions", y_label="seconds to fit", series=series, log_x=True, log_y=True)
-    return [Section(title="Training time", see=see, table=table, chart=chart)]
+    table = _table(sizes, seconds, exponents)
+    return [Section(title="Training time", see=_see(seconds, exponents), table=table, charts=[chart])]
 
 
-def _seconds(interactions: Interactions, model: Model, once: bool) -> float:
-    """Return the shortest of up to three fits; one is enough where it takes long."""
-    best = math.inf
-    for _ in range(1 if once else REPEATS):
-        found = [draft.fit_seconds for draft in fit(interactions, [model]) if draft.fit_seconds is not None]
-        best = min(best, max(sum(found), 1e-3))
-        if best > LONG:
-            break
-    return best
+def exponent(sizes: Mapping[str, list[int]], times: Times) -> Exponent:
+    """Fit a line to the logarithms of all fits by least squares; the interval is Student's."""
+    x = np.log([sizes[share][0] for share, values in times.items() for _ in values])
+    y = np.log([value for values in times.values() for value in values])
+    x, y = x - x.mean(), y - y.mean()
+    slope = float(x @ y / (x @ x))
+    free = len(x) - 2
+    error = float(np.sqrt(((y - slope * x) ** 2).sum() / free / (x @ x)))
+    half = float(student.ppf(0.975, free)) * error
+    return Exponent(slope, slope - half, slope + half)
+
+
+def _line(sizes: Mapping[str, list[int]], times: Times) -> list[Point]:
+    return [
+        Point(x=sizes[share][0], y=float(np.median(values)), low=min(values), high=max(values))
+        for share, values in times.items()
+    ]
+
+
+def _times(part: Callable[[float], Interactions], model: Model, bench: Bench) -> Times:
+    """Fit on every share; the first fit of all is not counted: it may have to compile."""
+    say(f"training time: {model.name}")
+    _seconds(part(SHARES[0]), model)
+    return {str(share): _repeated(part(share), model, 1 if bench.quick else REPEATS) for share in SHARES}
+
+
+def _repeated(interactions: Interactions, model: Model, most: int) -> list[float]:
+    times: list[float] = []
+    while len(times) < most and sum(times) < ENOUGH:
+        times.append(_seconds(interactions, model))
+    return times
+
+
+def _seconds(interactions: Interactions, model: Model) -> float:
+    found = [draft.fit_seconds for draft in fit(interactions, [model]) if draft.fit_seconds is not None]
+    return max(sum(found), 1e-3)
+
+
+def _size(interactions: Interactions) -> list[int]:
+    return [len(interactions.items), len(interactions.item_ids)]
 
 
 def _some_users(bench: Bench, share: float) -> pl.LazyFrame:
@@ -61,11 +101,23 @@ def _some_users(bench: Bench, share: float) -> pl.LazyFrame:
     return events.filter(pl.col("user_id").is_in(users.sample(fraction=share, seed=SEED).implode()))
 
 
-def _exponent(sizes: dict[float, int], seconds: dict[float, float]) -> tuple[float, float]:
-    """Return the slope of log seconds over log size, by least squares, and its standard error."""
-    x = np.log([sizes[share] for share in seconds])
-    y = np.log(list(seconds.values()))
-    x, y = x - x.mean(), y - y.mean()
-    slope = float(x @ y / (x @ x))
-    error = math.sqrt(float(((y - slope * x) ** 2).sum()) / max(1, len(x) - 2) / float(x @ x))
-    return round(slope, 2), round(error, 2)
+def _see(seconds: Mapping[str, Times], exponents: Mapping[str, Exponent]) -> str:
+    slowest = max(seconds, key=lambda name: max(seconds[name]["1.0"]))
+    steepest = max(exponents, key=lambda name: exponents[name].slope)
+    return (
+        f"On all of the train part {slowest} takes longest, {np.median(seconds[slowest]['1.0']):.1f} s; seconds grow "
+        f"as interactions^exponent, steepest for {steepest} ({exponents[steepest].slope:.2f}), where 1 is proportional "
+        "to the data; dots are medians, bands the range of the fits, intervals of the exponent 95 % over all fits; "
+        "fits of a few hundredths of a second say little."
+    )
+
+
+def _table(sizes: Mapping[str, list[int]], seconds: Mapping[str, Times], exponents: Mapping[str, Exponent]) -> Table:
+    return {
+        name: {
+            f"{sizes[share][0]:,} interactions ({sizes[share][1]:,} items), s": round(float(np.median(values)), 3)
+            for share, values in times.items()
+        }
+        | {"exponent": f"{e.slope:.2f}", "95 % interval": f"{e.low:.2f} … {e.high:.2f}"}
+        for (name, times), e in zip(seconds.items(), exponents.values(), strict=True)
+    }
