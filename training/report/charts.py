@@ -51,7 +51,7 @@ def _lines(chart: Chart, width: int, top: float) -> tuple[str, float]:
     start, floor = top + 22, top + 22 + 0.36 * WIDE
     y = Scale(_extremes(points), floor, start, log=chart.log_y)
     left = 12 + CHARACTER * max(len(number(tick)) for tick in y.ticks)
-    x = Scale([float(point.x) for point in points], left + 4, width - RIGHT - 4, log=chart.log_x)
+    x = Scale([float(point.x) for point in points], left + 4, width - RIGHT - 4, log=chart.log_x, tight=True)
     parts = [svg.text(GAP, top + 8, chart.y_label, "start", "axis")]
     for tick in y.ticks:
         parts.append(svg.line("grid", left, width - RIGHT, y(tick), y(tick)))

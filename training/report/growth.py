@@ -1,5 +1,6 @@
 """How training time grows with the data: every model on growing shares of the users, and the exponent fitted."""
 
+import time
 from collections.abc import Callable, Mapping
 from functools import cache, partial
 from typing import NamedTuple
@@ -18,12 +19,12 @@ from training.report.model import Chart, Point, Section, Table
 SHARES = (0.125, 0.25, 0.5, 1.0)
 REPEATS, ENOUGH = 3, 20.0
 """A fit is repeated up to three times, or until so many seconds are spent."""
-Times = dict[str, list[float]]
-"""Share of the users → seconds of each fit."""
+Times = dict[str, list[list[float]]]
+"""Share of the users → processor seconds and seconds of each fit."""
 
 
 class Exponent(NamedTuple):
-    """The slope of log seconds over log interactions, and its 95 % interval."""
+    """The slope of log processor seconds over log interactions, and its 95 % interval."""
 
     slope: float
     low: float
@@ -42,7 +43,7 @@ def growth(bench: Bench) -> list[Section]:
     chart = Chart(
         kind="lines",
         x_label="interactions (logarithmic)",
-        y_label="seconds to fit (logarithmic)",
+        y_label="processor seconds to fit (logarithmic)",
         series={name: _line(sizes, times) for name, times in seconds.items()},
         log_x=True,
         log_y=True,
@@ -54,7 +55,7 @@ def growth(bench: Bench) -> list[Section]:
 def exponent(sizes: Mapping[str, list[int]], times: Times) -> Exponent:
     """Fit a line to the logarithms of all fits by least squares; the interval is Student's."""
     x = np.log([sizes[share][0] for share, values in times.items() for _ in values])
-    y = np.log([value for values in times.values() for value in values])
+    y = np.log([processor for values in times.values() for processor, _ in values])
     x, y = x - x.mean(), y - y.mean()
     slope = float(x @ y / (x @ x))
     free = len(x) - 2
@@ -64,10 +65,11 @@ def exponent(sizes: Mapping[str, list[int]], times: Times) -> Exponent:
 
 
 def _line(sizes: Mapping[str, list[int]], times: Times) -> list[Point]:
-    return [
-        Point(x=sizes[share][0], y=float(np.median(values)), low=min(values), high=max(values))
-        for share, values in times.items()
-    ]
+    points = []
+    for share, values in times.items():
+        spent = [processor for processor, _ in values]
+        points.append(Point(x=sizes[share][0], y=float(np.median(spent)), low=min(spent), high=max(spent)))
+    return points
 
 
 def _times(part: Callable[[float], Interactions], model: Model, bench: Bench) -> Times:
@@ -77,16 +79,21 @@ def _times(part: Callable[[float], Interactions], model: Model, bench: Bench) ->
     return {str(share): _repeated(part(share), model, 1 if bench.quick else REPEATS) for share in SHARES}
 
 
-def _repeated(interactions: Interactions, model: Model, most: int) -> list[float]:
-    times: list[float] = []
-    while len(times) < most and sum(times) < ENOUGH:
+def _repeated(interactions: Interactions, model: Model, most: int) -> list[list[float]]:
+    times: list[list[float]] = []
+    while len(times) < most and sum(seconds for _, seconds in times) < ENOUGH:
         times.append(_seconds(interactions, model))
     return times
 
 
-def _seconds(interactions: Interactions, model: Model) -> float:
-    found = [draft.fit_seconds for draft in fit(interactions, [model]) if draft.fit_seconds is not None]
-    return max(sum(found), 1e-3)
+def _seconds(interactions: Interactions, model: Model) -> list[float]:
+    """Return processor seconds of all threads, and seconds, from the interactions to arrays."""
+    drafts = iter(fit(interactions, [model]))
+    next(drafts)  # the data artifact
+    started = time.process_time(), time.perf_counter()
+    for _ in drafts:
+        pass
+    return [time.process_time() - started[0], time.perf_counter() - started[1]]
 
 
 def _size(interactions: Interactions) -> list[int]:
@@ -102,22 +109,30 @@ def _some_users(bench: Bench, share: float) -> pl.LazyFrame:
 
 
 def _see(seconds: Mapping[str, Times], exponents: Mapping[str, Exponent]) -> str:
-    slowest = max(seconds, key=lambda name: max(seconds[name]["1.0"]))
+    slowest = max(seconds, key=lambda name: _median(seconds[name]["1.0"], 0))
     steepest = max(exponents, key=lambda name: exponents[name].slope)
     return (
-        f"On all of the train part {slowest} takes longest, {np.median(seconds[slowest]['1.0']):.1f} s; seconds grow "
-        f"as interactions^exponent, steepest for {steepest} ({exponents[steepest].slope:.2f}), where 1 is proportional "
-        "to the data; dots are medians, bands the range of the fits, intervals of the exponent 95 % over all fits; "
-        "fits of a few hundredths of a second say little."
+        f"On all of the train part {slowest} takes longest, {_median(seconds[slowest]['1.0'], 0):.1f} processor "
+        f"seconds; they grow as interactions^exponent, steepest for {steepest} ({exponents[steepest].slope:.2f}), where 1 is "
+        "proportional to the data; dots are medians, bands the range of the fits, intervals of the exponent 95 % over "
+        "all fits; fits of a few hundredths of a second say little."
     )
+
+
+def _median(times: list[list[float]], place: int) -> float:
+    return float(np.median([values[place] for values in times]))
 
 
 def _table(sizes: Mapping[str, list[int]], seconds: Mapping[str, Times], exponents: Mapping[str, Exponent]) -> Table:
     return {
         name: {
-            f"{sizes[share][0]:,} interactions ({sizes[share][1]:,} items), s": round(float(np.median(values)), 3)
+            f"{sizes[share][0]:,} interactions, {sizes[share][1]:,} items: processor s": round(_median(values, 0), 4)
             for share, values in times.items()
         }
-        | {"exponent": f"{e.slope:.2f}", "95 % interval": f"{e.low:.2f} … {e.high:.2f}"}
-        for (name, times), e in zip(seconds.items(), exponents.values(), strict=True)
+        | {
+            "all: s": round(_median(times["1.0"], 1), 3),
+            "exponent": f"{exponents[name].slope:.2f}",
+            "95 % interval": f"{exponents[name].low:.2f} … {exponents[name].high:.2f}",
+        }
+        for name, times in seconds.items()
     }

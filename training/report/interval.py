@@ -21,4 +21,4 @@ def mean_and_half(values: ArrayLike, group: NDArray[np.int64] | None = None) -> 
         return mean, 0.0
     sums = np.bincount(group, x - mean)
     variance = len(present) / (len(present) - 1) * float(sums @ sums) / len(x) ** 2
-    return mean, Z * float(np.sqrt(variance))
+    return mean, round(Z * float(np.sqrt(variance)), 9)

@@ -40,10 +40,7 @@ def text(title: str, facts: Mapping[str, str], sections: Sequence[Section]) -> s
             parts += [chart.see] if chart.see else []
             parts.append(f"![{_alternative(shown)}]({title}/{_name(row, place)})")
         if section.table:
-            rows = {
-                name: {column: _shown(value) for column, value in row.items()} for name, row in section.table.items()
-            }
-            parts.append(markdown("", rows))
+            parts.append(markdown("", _cells(section.table)))
         parts += [f"*{section.measured}*"] if section.measured else []
     return "\n\n".join(parts) + "\n"
 
@@ -89,16 +86,29 @@ def _figure(chart: Chart) -> str:
 
 
 def _table(title: str, rows: Table) -> str:
-    columns = list(dict.fromkeys(name for row in rows.values() for name in row))
+    cells = _cells(rows)
+    columns = list(dict.fromkeys(name for row in cells.values() for name in row))
     head = "<td></td>" + "".join(f'<th scope="col">{escape(name)}</th>' for name in columns)
     body = "".join(
         f'<tr><th scope="row">{escape(name)}</th>'
-        + "".join(f"<td>{escape(_shown(row.get(column)))}</td>" for column in columns)
+        + "".join(f"<td>{escape(row.get(column, ''))}</td>" for column in columns)
         + "</tr>"
-        for name, row in rows.items()
+        for name, row in cells.items()
     )
     region = f'<div class="scroll" role="region" tabindex="0" aria-label="{escape(title)}: table">'
     return f"{region}<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>"
+
+
+def _cells(rows: Table) -> dict[str, dict[str, str]]:
+    """Write the values; one with an interval ("± name" beside "name") has it behind it."""
+    return {
+        name: {
+            column: _shown(value) + (f" ± {_shown(row[half])}" if (half := f"± {column}") in row else "")
+            for column, value in row.items()
+            if not column.startswith("± ")
+        }
+        for name, row in rows.items()
+    }
 
 
 def _shown(value: object) -> str:
@@ -106,4 +116,4 @@ def _shown(value: object) -> str:
         return ""
     if not isinstance(value, float):
         return str(value)
-    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}" if abs(value) >= 1 else f"{value:.4f}"

@@ -47,7 +47,7 @@ def _section(bench: Bench, label: str, exclude_seen: bool) -> Section:
         f"In the first ten places {best[10]} finds most of what was wanted, "
         f"{rows[best[10]]['recall@10']:.4f} ± {rows[best[10]]['± recall@10']:.4f}, in the first fifty {best[50]}, "
         f"{rows[best[50]]['recall@50']:.4f} ± {rows[best[50]]['± recall@50']:.4f}; means over "
-        f"{test.positives.n_units:,} {bench.plan.unit}s of {len(test.users):,} users, whiskers and ± are 95 % "
+        f"{_units(bench, test)}, whiskers and ± are 95 % "
         "intervals with users as the sample."
     )
     recall = Chart(
@@ -57,6 +57,11 @@ def _section(bench: Bench, label: str, exclude_seen: bool) -> Section:
         series={f"recall@{k}": [_point(name, row, f"recall@{k}") for name, row in rows.items()] for k in KS},
     )
     return Section(title=title, see=see, table=table, charts=[recall, _beyond(rows)])
+
+
+def _units(bench: Bench, test: TestSet) -> str:
+    users = f"{len(test.users):,} users"
+    return users if bench.plan.unit == "user" else f"{test.positives.n_units:,} requests of {users}"
 
 
 def _beyond(rows: Mapping[str, Row]) -> Chart:

@@ -7,9 +7,18 @@ _STEPS = (1.0, 2.0, 2.5, 5.0, 10.0)
 
 
 class Scale:
-    """Values to places, linear or logarithmic; a linear one ends at round numbers."""
+    """Values to places, linear or logarithmic; a linear one ends at round numbers unless it is `tight`."""
 
-    def __init__(self, values: Sequence[float], start: float, end: float, *, log: bool, zero: bool = False) -> None:
+    def __init__(
+        self,
+        values: Sequence[float],
+        start: float,
+        end: float,
+        *,
+        log: bool,
+        zero: bool = False,
+        tight: bool = False,
+    ) -> None:
         low, high = min(values), max(values)
         self.log = log
         if log:
@@ -19,6 +28,8 @@ class Scale:
         else:
             low, high = min(low, 0.0) if zero else low, max(high, 0.0) if zero else high
             self.ticks = _linear_ticks(low, high)
+            if tight and low < high:
+                self.ticks = [tick for tick in self.ticks if low <= tick <= high]
             low, high = min(low, self.ticks[0]), max(high, self.ticks[-1])
         self._low = self._of(low)
         self._span = (self._of(high) - self._low) or 1.0

@@ -10,15 +10,19 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from service import hnsw
+from service.cg.ann import ANN, GraphRanking
 from service.mix_features import Context
 from tests.mixes import TRAINED, mix_store
 from tests.stores import tiny_store
 from training import evaluation, metrics, report
 from training.datasets import write
+from training.embeddings import Embeddings
 from training.errors import DataError
 from training.events import read_events
 from training.pipeline import Log, make_plan
 from training.report import charts, page
+from training.report.ann import EFS, graphs_against_scan
 from training.report.bench import Bench, _some
 from training.report.blend import blend
 from training.report.growth import exponent
@@ -88,9 +92,8 @@ def test_every_section_is_in_all_three_files(written: Path) -> None:
     speed = by_title["Inference"]["table"]
     assert speed["mix"]["HTTP requests/s"] < speed["popular"]["in process requests/s"]
     ann = by_title["Approximate against exact search"]["table"]
-    recalls = [row["recall@100"] for row in ann.values()]
-    assert ann["als, ef 64"]["exact scan, median µs"] > 0
-    assert recalls[-1] > 0.95
+    assert ann["als, ef 128"]["exact scan, median µs"] > 0
+    assert [row["recall@100"] for row in ann.values()][-1] > 0.95
     pruning = by_title["Pruning of EASE"]["table"]
     assert pruning["10 largest of a row"]["MiB"] < pruning["dense"]["MiB"]
     overlap = by_title["Overlap of the lists"]["table"]
@@ -186,9 +189,9 @@ def test_a_release_without_a_mixigen_says_so(log: Log, tmp_path: Path) -> None:
 
 def test_the_exponent_is_the_slope_of_logarithms() -> None:
     sizes = {share: [size, 1] for share, size in (("0.25", 100), ("0.5", 200), ("1.0", 400))}
-    exact = exponent(sizes, {share: [1e-6 * size**2] for share, (size, _) in sizes.items()})
+    exact = exponent(sizes, {share: [[1e-6 * size**2, 9.0]] for share, (size, _) in sizes.items()})
     assert exact == pytest.approx((2, 2, 2))
-    slope, low, high = exponent(sizes, {"0.25": [1.0], "0.5": [1.0], "1.0": [2.0]})
+    slope, low, high = exponent(sizes, {"0.25": [[1.0, 9.0]], "0.5": [[1.0, 9.0]], "1.0": [[2.0, 9.0]]})
     assert slope == pytest.approx(0.5)
     # residuals (1, -2, 1) / 6 · log 2 with one degree of freedom; the 97.5 % quantile of Student's t is 12.706
     assert high - slope == pytest.approx(slope - low) == pytest.approx(12.706 * (1 / 12) ** 0.5, rel=1e-3)
@@ -201,6 +204,28 @@ def test_requests_of_one_user_count_as_one_in_an_interval() -> None:
     _, together = mean_and_half(values, np.array([7, 7, 9, 9]))
     assert together == pytest.approx(1.96 * (2 / 1 * 2.0) ** 0.5 / 4)
     assert mean_and_half([3.0]) == (3.0, 0.0)
+
+
+def test_a_graph_is_asked_at_every_ef_of_the_report(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ANN, "rank", _no_scan(ANN.rank))
+    rng = np.random.default_rng(0)
+    model = Embeddings(rng.normal(size=(3, 4)), rng.normal(size=(300, 4)), np.zeros(300))
+    model = Embeddings(*(array.astype(np.float32) for array in model))
+    settings = hnsw.Settings(space="ip", M=4, ef_construction=20, ef=min(EFS))
+    graph = hnsw.build(model.items, model.item_biases, settings, seed=0)
+    found = graphs_against_scan(model, graph, [0, 1, 2])
+    assert [row["ef"] for row in found] == [128, 256]
+    assert found[0]["recall"] <= found[1]["recall"] <= 1
+
+
+def _no_scan(rank):
+    def watched(self, query):
+        ranking = rank(self, query)
+        assert isinstance(ranking, GraphRanking)
+        assert ranking._max_depth >= ranking._graph.ef, "gives the graph up before ef is reached"
+        return ranking
+
+    return watched
 
 
 def test_a_sample_of_requests_keeps_their_users_and_positives() -> None:
