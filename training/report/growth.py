@@ -113,9 +113,9 @@ def _see(seconds: Mapping[str, Times], exponents: Mapping[str, Exponent]) -> str
     steepest = max(exponents, key=lambda name: exponents[name].slope)
     return (
         f"On all of the train part {slowest} takes longest, {_median(seconds[slowest]['1.0'], 0):.1f} processor "
-        f"seconds; they grow as interactions^exponent, steepest for {steepest} ({exponents[steepest].slope:.2f}), where 1 is "
-        "proportional to the data; dots are medians, bands the range of the fits, intervals of the exponent 95 % over "
-        "all fits; fits of a few hundredths of a second say little."
+        f"seconds; they grow as interactions^exponent, steepest for {steepest} ({exponents[steepest].slope:.2f}), "
+        "where 1 is proportional to the data; dots are medians, bands the range of the fits, intervals of the "
+        "exponent 95 % over all fits; fits of a few hundredths of a second say little."
     )
 
 
