@@ -4,7 +4,7 @@ import numpy as np
 
 from service import hnsw
 from training.embeddings import Embeddings
-from training.index_choice import IndexConfig, K, _exact, measure
+from training.index_choice import IndexConfig, K, exact_scan, measure
 from training.report.bench import SEED, Bench
 from training.report.model import Chart, Point, Section, Table, missing
 
@@ -46,7 +46,7 @@ def _curve(bench: Bench, name: str) -> dict[int, tuple[float, float, float]]:
     """Return ef → recall, speed against the scan, median microseconds."""
     arrays = bench.store.artifact(name, bench.versions[name]).arrays
     model = Embeddings(arrays["user_vectors"], arrays["item_vectors"], arrays["item_biases"])
-    scan = _exact(model)
+    scan = exact_scan(model)
     config = IndexConfig.model_validate({})
     settings = hnsw.Settings(space="ip", M=config.M, ef_construction=config.ef_construction, ef=EFS[0])
     graph = hnsw.build(model.items, model.item_biases, settings, seed=SEED)
