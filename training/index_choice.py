@@ -163,6 +163,7 @@ def tune(
 
 
 def embedding_of(items: Embeddings) -> Embedding:
+    """Return trained vectors as they would be served; no user is known by an id."""
     return Embedding(
         items=ItemMap(None, len(items.items)),
         users=IdIndex(np.arange(len(items.users))),
