@@ -86,13 +86,16 @@ def _curves(
     asks_length: NDArray[np.bool_],
     steps: Ints,
     step_of_tree: Ints,
-    curves: Doubles,
-) -> None:
-    """Add up in curves (n, positions) by how much every tree steps up or down, then sum along positions.
+    scale_and_bias: Doubles,
+    base: Doubles,
+) -> Doubles:
+    """Return (n, positions): add up by how much every tree steps up or down, then sum along positions.
 
+    base (n_cgs, positions) is what the trees correct;
     steps (n_steps, 2): position (from 0) and the bits from there on; those of tree t begin at step_of_tree[t].
     If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never rounds upwards.
     """
+    curves = np.zeros((len(cgs), base.shape[1]))
     length_column = len(request) + static.shape[1] + 1
     for tree in range(len(split_feature)):
         of_request = _bits(request, 0, split_feature, split_border, tree)
@@ -106,8 +109,11 @@ def _curves(
                 curves[row, steps[step, 0]] += value - before
                 before = value
     for row in range(len(cgs)):
-        for position in range(1, curves.shape[1]):
-            curves[row, position] += curves[row, position - 1]
+        total = 0.0
+        for position in range(curves.shape[1]):
+            total += curves[row, position]
+            curves[row, position] = total * scale_and_bias[0] + scale_and_bias[1] + base[cgs[row], position]
+    return curves
 
 
 class MixModel:
@@ -148,13 +154,10 @@ class MixModel:
         request: `request_features`; cgs: some of schema.cgs, in any order; lengths: their `list_lengths`.
         """
         rows = np.array([self._row[name] for name in cgs], np.int32)
-        curves = np.zeros((len(rows), self.schema.max_position))
-        feature, border, leaves, (scale, bias) = self.trees
+        feature, border, leaves, scale_and_bias = self.trees
         of_model = (feature, border, leaves, self._static, self._asks_length, self._steps, self._step_of_tree)
-        _curves(request, lengths, rows, *of_model, curves)
-        curves *= scale
-        curves += bias
-        curves += self.base[int(request[_EXCLUDE_SEEN] > 0.5)][rows]
+        base = self.base[int(request[_EXCLUDE_SEEN] > 0.5)]
+        curves: Doubles = _curves(request, lengths, rows, *of_model, scale_and_bias, base)
         return curves
 
     def predict(self, X: Floats) -> Doubles:
