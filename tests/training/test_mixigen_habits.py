@@ -59,7 +59,7 @@ def test_two_parts_are_as_good_as_one_of_both(stage, parts):
     rows = np.arange(len(part.requests))
     split = {way: [part.take(rows[:half]), part.take(rows[half:])] for way in mixigen_stage.WAYS}
     users = stage.release.users
-    together = mixigen_habits.learn(users, dict.fromkeys(mixigen_stage.WAYS, [part]))
+    together = mixigen_habits.learn(users, {way: [part] for way in mixigen_stage.WAYS})
     np.testing.assert_allclose(mixigen_habits.learn(users, split).values, together.values, atol=1e-6)
 
 
