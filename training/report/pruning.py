@@ -22,7 +22,8 @@ def pruning(bench: Bench) -> list[Section]:
         return [missing(TITLE, "the release has no EASE")]
     artifact = bench.store.artifact("ease", bench.versions["ease"])
     if "weights" not in artifact.arrays:
-        return [missing(TITLE, "EASE is stored pruned already (`serve_top_k`)")]
+        lost = artifact.manifest.metrics.get("pruning", {}).get("recall@50 lost", "not measured")
+        return [missing(TITLE, f"EASE is stored pruned already (`serve_top_k`); recall@50 lost by it: {lost}")]
     W, weighting = artifact.arrays["weights"], artifact.manifest.config["weighting"]
     rows = bench.release.items.rows_of(artifact.arrays["item_ids"])
     items = ItemMap(rows, len(bench.release.items))
