@@ -98,11 +98,17 @@ def _curves(
     curves = np.zeros((len(cgs), base.shape[1]))
     length_column = len(request) + static.shape[1] + 1
     for tree in range(len(split_feature)):
-        of_request = _bits(request, 0, split_feature, split_border, tree)
+        of_request = 0
+        for level in range(split_feature.shape[1]):  # not _bits: a call costs more than what it does here
+            column = split_feature[tree, level]
+            if 0 <= column < len(request) and request[column] > split_border[tree, level]:
+                of_request |= 1 << level
         for row in range(len(cgs)):
             index = of_request | static[tree, cgs[row]]
             if asks_length[tree]:
-                index |= _bits(lengths[row : row + 1], length_column, split_feature, split_border, tree)
+                for level in range(split_feature.shape[1]):
+                    if split_feature[tree, level] == length_column and lengths[row] > split_border[tree, level]:
+                        index |= 1 << level
             before = 0.0
             for step in range(step_of_tree[tree], step_of_tree[tree + 1]):
                 value = leaf_values[tree, index | steps[step, 1]]
