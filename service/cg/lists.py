@@ -53,6 +53,10 @@ class Lists:
     def __len__(self) -> int:
         return len(self.cgs)
 
+    def begun(self, row: int) -> bool:
+        """Whether a generator was asked before, or need not be asked."""
+        return self._cursors[row] is not None or bool(self.ended[row])
+
     def pull(self, row: int, expected: int = BATCH) -> None:
         """Fetch the next batch of a generator, or at first as many batches as will be wanted in all."""
         left = self.items.shape[1] - int(self.lengths[row])

@@ -12,7 +12,7 @@ from service import hnsw
 from service.cg.ann import ANN
 from service.cg.base import CandidateGenerator, Query
 from training.embeddings import Embeddings
-from training.index_choice import MIN_RECALL, IndexConfig, K, _embedding, _exact
+from training.index_choice import MIN_RECALL, IndexConfig, K, embedding_of, exact_scan
 from training.pipeline import say
 from training.report.bench import SEED, Bench
 from training.report.interval import mean_and_half
@@ -94,10 +94,12 @@ def _measure(bench: Bench, name: str) -> dict[str, Any]:
 
 def graphs_against_scan(model: Embeddings, graph: hnsw.HnswGraph, queries: Sequence[int]) -> list[dict[str, float]]:
     """Return recall and seconds of a graph at every ef."""
-    scan, rows = _exact(model), []
+    scan, rows = exact_scan(model), []
     for ef in (ef for ef in EFS if ef <= len(model.items)):
         graph.set_ef(ef)
-        search = ANN("ann", _embedding(model), graph)  # anew: it gives the graph up where ef, as it found it, is passed
+        search = ANN(
+            "ann", embedding_of(model), graph
+        )  # anew: it gives the graph up where ef, as it found it, is passed
         search.warm_up()
         rows.append({"ef": ef} | _compare(scan, search, queries))
     return rows
