@@ -19,8 +19,8 @@ from training.report.interval import mean_and_half
 from training.report.kept import Kept
 
 SEED = 0
-QUICK_UNITS = 1_500
-"""Requests (or users) of the test part that `--quick` draws."""
+MOST_UNITS, QUICK_UNITS = 10_000, 1_500
+"""At most so many requests (or users) are drawn of the test part; with `--quick`."""
 
 
 @dataclass(frozen=True)
@@ -63,7 +63,7 @@ class Bench:
         """
         settings = Settings(by=self.plan.unit, exclude_seen=exclude_seen)
         test = make_test_set(self.release, read_events(self.log.test), settings)
-        return _some(test, QUICK_UNITS) if self.quick else test
+        return _some(test, QUICK_UNITS if self.quick else MOST_UNITS)
 
     def find(self, name: str, test: TestSet, n: int, exclude_seen: bool, release: Release | None = None) -> Found:
         """Ask a generator, or a mix, for the lists of a test part."""
