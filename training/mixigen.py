@@ -107,6 +107,17 @@ class Logged(NamedTuple):
         items = np.ascontiguousarray(self.lists.items[:, :, :depth])
         return self._replace(lists=replace(self.lists, items=items), value=self.value[:, :, :depth])
 
+    def extend(self, more: "Logged") -> "Logged":
+        """Return both logs as one."""
+        items = np.concatenate([self.lists.items, more.lists.items], axis=1)
+        return Logged(
+            self.seen.extend(more.seen),
+            replace(self.lists, items=items),
+            np.concatenate([self.list_of, more.list_of + self.lists.items.shape[1]]),
+            np.concatenate([self.value, more.value]),
+            np.concatenate([self.timestamps, more.timestamps]),
+        )
+
 
 def make_config(values: Mapping[str, str]) -> Config:
     """Validate values from the command line."""
