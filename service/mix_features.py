@@ -13,6 +13,7 @@ from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -105,22 +106,34 @@ def request_features(history: History, context: Context, schema: MixSchema) -> F
     local = datetime.fromtimestamp(context.timestamp, _zone(schema.timezone))
     city, store = _code(schema.cities, context.city_name), _code(schema.stores, context.store_id)
     rest = [local.hour, local.weekday(), city, store, context.exclude_seen]
-    n = len(history)
-    if not n:
-        return np.array([0, 0, 0, 0, 0, 0, 0, 0, *rest], np.float32)
-    counts, last = history.counts, history.last
-    total, newest = int(counts.sum()), int(last.max())
-    user = [
-        n,
-        total,
-        np.count_nonzero(counts > 1) / n,
-        int(counts.max()),
-        total / n,
-        max(0.0, (context.timestamp - newest) / _SECONDS_PER_DAY),
-        (newest - int(last.min())) / _SECONDS_PER_DAY,
-        1,
-    ]
-    return np.array(user + rest, np.float32)
+    features = np.array([0, 0, 0, 0, 0, 0, 0, 0, *rest], np.float32)
+    if len(history):
+        _describe(history.counts, history.last, context.timestamp, features)
+    return features
+
+
+@njit(nogil=True, cache=True)
+def _describe(counts: NDArray[np.int32], last: NDArray[np.int64], now: int, features: Floats) -> None:
+    """Write the features of a history that is not empty: one pass instead of a dozen calls of numpy."""
+    total, repeated, most, newest, oldest = 0, 0, counts[0], last[0], last[0]
+    for place in range(len(counts)):
+        count, time = counts[place], last[place]
+        total += count
+        repeated += count > 1
+        most, newest, oldest = max(most, count), max(newest, time), min(oldest, time)
+    n = len(counts)
+    features[0], features[1], features[2], features[3], features[4] = n, total, repeated / n, most, total / n
+    features[5] = max(0.0, (now - newest) / _SECONDS_PER_DAY)
+    features[6] = (newest - oldest) / _SECONDS_PER_DAY
+    features[7] = 1.0
+
+
+def warm_up() -> None:
+    """Compile for histories mapped from disk and in memory."""
+    for writeable in (True, False):
+        counts, last = np.ones(1, np.int32), np.ones(1, np.int64)
+        counts.flags.writeable = last.flags.writeable = writeable
+        _describe(counts, last, 0, np.zeros(len(REQUEST_FEATURES), np.float32))
 
 
 def list_lengths(cgs: Sequence[CandidateGenerator], query: Query) -> Floats:
