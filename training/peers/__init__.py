@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from training.peers import als, ann, ann_large, bpr, ease, ease_large, slim
+from training.peers import als, ann, ann_large, bpr, ease, ease_large, fold_in, slim
 from training.peers.bench import Bench
 from training.peers.contest import Contest, hold
 from training.pipeline import Log, Plan, Table, say
@@ -19,6 +19,7 @@ COMPARISONS: Mapping[str, Callable[[Bench], Iterable[Contest]]] = {
     "bpr": bpr.contests,
     "ease": ease.contests,
     "ann": ann.contests,
+    "fold-in": fold_in.contests,
 }
 """On the events of a dataset."""
 LARGE: Mapping[str, Callable[[bool], Table]] = {
