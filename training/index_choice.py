@@ -5,9 +5,7 @@ recall@100 is the share of the exact best hundred that the graph finds.
 """
 
 import os
-import tempfile
 import time
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -101,7 +99,7 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
         graph = build_graph(items, larger, graph.settings.space, config.index_threads)
         measured = tune(scan, items, graph, queries, stop_when_slower=auto)
     kind: Kind = "hnsw" if (measured.good and items is embeddings) or not auto else "exact"
-    files = _files(graph) if kind == "hnsw" else {}
+    files = hnsw.files(graph) if kind == "hnsw" else {}
     return IndexChoice(kind, files, _metrics(kind, items, graph, measured))
 
 
@@ -179,17 +177,6 @@ def exact_scan(items: Embeddings) -> DotProductKNN:
     exact = DotProductKNN("exact", _embedding(items))
     exact.warm_up()
     return exact
-
-
-def _files(graph: hnsw.HnswGraph) -> dict[str, bytes]:
-    """Return the graph and its settings as the artifact's files."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / hnsw.GRAPH_FILE
-        graph.save(path)
-        return {
-            hnsw.GRAPH_FILE: path.read_bytes(),
-            hnsw.SETTINGS_FILE: graph.settings.model_dump_json().encode(),
-        }
 
 
 def _metrics(kind: Kind, items: Embeddings, graph: hnsw.HnswGraph, measured: Measured) -> dict[str, Any]:
