@@ -54,6 +54,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--folder", type=Path, help="keep the releases here; default: a temporary folder")
     parser.add_argument("--largest-graph", type=int, default=1_000_000, help="items of the largest catalogue with ann")
+    parser.add_argument("--most-users", type=int, default=10_000_000, help="leave larger releases out")
     parser.add_argument("--quick", action="store_true", help="small releases, to try the command out")
     parser.add_argument("--json", type=Path, help="file for all numbers")
     parser.add_argument("--only", type=Path, help=argparse.SUPPRESS)  # one store, in the process of its own
@@ -65,6 +66,7 @@ def main() -> None:
     sizes = [
         replace(size, graph=size.graph and size.items <= args.largest_graph)
         for size in (QUICK_SIZES if args.quick else SIZES)
+        if size.users <= args.most_users
     ]
     with tempfile.TemporaryDirectory(prefix="candgen-scale-") as temporary:
         found = run(args.folder or Path(temporary), sizes)

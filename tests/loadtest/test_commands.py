@@ -3,8 +3,9 @@
 import numpy as np
 import pytest
 
-from loadtest import linear, swap, workers
+from loadtest import ann, linear, pauses, swap, workers
 from loadtest.synthetic import Size, publish
+from service import registry
 
 
 @pytest.fixture(scope="module")
@@ -31,6 +32,21 @@ def test_two_workers_share_what_is_mapped(store):
     assert min(*one.model_rss_mb, *two.model_rss_mb) > 0
     assert two.model_mb < sum(two.model_rss_mb), "a page that both have is counted once"
     assert "mapped model memory" in workers.report(rows)
+
+
+def test_pauses_of_the_collector_are_counted(store):
+    rows = pauses.measure(registry.load(store), "slim", 20)
+    assert rows["as loaded"]["requests"] == rows["frozen"]["requests"] == 20
+    assert float(rows["frozen"]["a full one, ms"]) < float(rows["as loaded"]["a full one, ms"])
+
+
+def test_every_embedding_is_searched_in_both_spaces(tmp_path):
+    small = publish(tmp_path, Size(items=300, users=60, graph=True, dense=False))
+    rows = ann.rows(small, ["als", "ann"])
+    assert len(rows) == 6
+    assert rows["ann, 300 × 64, as served"]["space"] == "l2"
+    assert rows["als, 300 × 64, as served"]["space"] == "exact"
+    assert all(row["recall@100"] >= 0.98 for row in rows.values())
 
 
 def test_a_release_is_started_and_swapped_twice(store):
