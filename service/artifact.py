@@ -9,6 +9,7 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
 import time
 from collections.abc import Iterator, Mapping
@@ -109,6 +110,15 @@ def write(parent: Path, draft: Draft) -> tuple[Path, Manifest]:
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
     folder.mkdir()
+    try:
+        return folder, _fill(folder, draft)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # a disk that is full must not stay full of this
+        raise
+
+
+def _fill(folder: Path, draft: Draft) -> Manifest:
+    """Write a draft's files, its manifest last."""
     arrays = {name: _write_array(folder / f"{name}.npy", array) for name, array in draft.arrays.items()}
     files = {name: _write_file(folder / name, content) for name, content in draft.files.items()}
     config = json.loads(json.dumps(dict(draft.config)))
@@ -130,7 +140,7 @@ def write(parent: Path, draft: Draft) -> tuple[Path, Manifest]:
     manifest = manifest.model_copy(update={"version": _version(manifest)})
     _write_file(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
     sync_folder(folder)
-    return folder, manifest
+    return manifest
 
 
 def _version(manifest: Manifest) -> str:

@@ -15,6 +15,9 @@ Ints = NDArray[np.int32]
 Seconds = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+_FEW = 64
+"""Of so many equal scores insertion is faster than a merge sort."""
+
 
 @njit(nogil=True, cache=True, inline="always")  # a call would count references to its arrays
 def _is_eligible(item: int, known: Flags, excluded: Ints, allowed: Flags) -> bool:
@@ -50,15 +53,34 @@ def _best_first(scores: Floats) -> NDArray[np.int64]:
 
 
 @njit(nogil=True, cache=True)
-def _more_recent_first(order: NDArray[np.int64], scores: Floats, last: Seconds) -> None:
-    """Among equal scores of a stable order, put the more recent first; insertion keeps what is equal again."""
+def _insert_by_time(order: NDArray[np.int64], last: Seconds) -> None:
+    """Put the more recent first; what is equal stays as it is."""
     for place in range(1, len(order)):
         moved = order[place]
         to = place
-        while to and scores[order[to - 1]] == scores[moved] and last[order[to - 1]] < last[moved]:
+        while to and last[order[to - 1]] < last[moved]:
             order[to] = order[to - 1]
             to -= 1
         order[to] = moved
+
+
+@njit(nogil=True, cache=True)
+def _more_recent_first(order: NDArray[np.int64], scores: Floats, last: Seconds) -> None:
+    """Among equal scores of a stable order, put the more recent first; what is equal again stays as it is.
+
+    Insertion is the fastest for a few, but quadratic: 1.6 s for a history of 100,000 items.
+    """
+    start = 0
+    while start < len(order):
+        stop = start + 1
+        while stop < len(order) and scores[order[stop]] == scores[order[start]]:
+            stop += 1
+        run = order[start:stop]
+        if len(run) <= _FEW:
+            _insert_by_time(run, last)
+        else:
+            run[:] = run[np.argsort(-last[run], kind="mergesort")]
+        start = stop
 
 
 @njit(nogil=True, cache=True)
