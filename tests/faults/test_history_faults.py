@@ -151,9 +151,9 @@ def test_down_at_start_then_there(stage):
 
 
 @pytest.mark.parametrize("fault", ALL)
-def test_every_request_is_answered(stage, full_faults, fault):
+def test_every_request_is_answered(stage, counts, fault):
     service, redis, proxy = stage
-    requests = 20_000 if full_faults else 300
+    requests = counts(300, 20_000)
     wait_for(lambda: healthy(service), "all workers ask Redis", 60)
     with Traffic(service.port, PATHS, owns, connections=4, depth=2) as traffic:
         traffic.wait_for(requests)
@@ -205,7 +205,7 @@ def test_callers_who_hang_up_leave_no_answer_behind(stage, counts):
     )
 
 
-def test_a_forgotten_user_stays_forgotten_when_redis_loses_its_data(stage, full_faults):
+def test_a_forgotten_user_stays_forgotten_when_redis_loses_its_data(stage):
     service, redis, _ = stage
     fill(service)
     wait_for(lambda: healthy(service), "all workers ask Redis")

@@ -83,9 +83,9 @@ def test_a_rollback_restores_the_answers_byte_for_byte(administered):
     print(f"COUNTED rollback served by 2 workers after {took:.2f} s, {5 * len(PATHS)} answers the same")
 
 
-def test_blocked_on_every_worker(administered, full_faults):
+def test_blocked_on_every_worker(administered, counts):
     service, _ = administered
-    rounds = 50 if full_faults else 5
+    rounds = counts(5, 50)
     blocked, slowest = item_id(3), 0.0
     for method, expected in (("PUT", False), ("DELETE", True)) * rounds:
         start = time.perf_counter()
