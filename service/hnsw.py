@@ -1,11 +1,12 @@
 """A graph over item vectors for approximate maximum inner product search (HNSW, by hnswlib).
 
 An item is a point: its vector and, unless all biases are zero, its bias against a 1 in the query.
-Two spaces, of which `training.index_choice` measures the better for each embedding (recall@100 on
-Complete Journey at M 16, ef 200, ef_construction 200: ALS ip .89, uncentred .73, l2 .46; BPR ip .68, l2 .94):
+Two spaces, of which `training.index_choice` measures the better for each embedding; `python -m loadtest.ann`
+prints both for the embeddings of a release:
 
 - `ip`: hnswlib's inner product, after subtracting the mean point, which changes no order. It is no
-  metric, so the graph is a heuristic, but it is the better one where lengths differ much (ALS).
+  metric, so the graph is a heuristic: in dense clusters it has parts that no search reaches, however long
+  its list. But it is the better one where lengths differ much (ALS).
 - `l2`: one more coordinate, sqrt(max length² − length²), makes the order by inner product one by
   distance (Bachrach et al. 2014, "Speeding up the Xbox recommender system"). Exact, and the better
   one where lengths are alike (BPR); else that coordinate drowns all others.
