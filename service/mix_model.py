@@ -78,13 +78,13 @@ def _static_bits(cg_rows: Floats, first: int, split_feature: Ints, split_border:
 @njit(nogil=True, cache=True)
 def _curves(
     request: Floats,
-    lengths: Floats,
+    own: Floats,
     cgs: Ints,
     split_feature: Ints,
     split_border: Floats,
     leaf_values: Doubles,
     static: Ints,
-    asks_length: NDArray[np.bool_],
+    asks_own: NDArray[np.bool_],
     steps: Ints,
     step_of_tree: Ints,
     scale_and_bias: Doubles,
@@ -92,18 +92,25 @@ def _curves(
 ) -> Doubles:
     """Return (n, positions): add up by how much every tree steps up or down, then sum along positions.
 
-    base (n_cgs, positions) is what the trees correct;
+    own (n, …): `own_columns`; base (n_cgs, positions) is what the trees correct;
     steps (n_steps, 2): position (from 0) and the bits from there on; those of tree t begin at step_of_tree[t].
     If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never rounds upwards.
     """
     curves = np.zeros((len(cgs), base.shape[1]))
-    length_column = len(request) + static.shape[1] + 1
+    first_own = len(request) + static.shape[1] + 1
     for tree in range(len(split_feature)):
-        of_request = _bits(request, 0, split_feature, split_border, tree)
+        of_request = 0
+        for level in range(split_feature.shape[1]):  # not _bits: a call costs more than what it does here
+            column = split_feature[tree, level]
+            if 0 <= column < len(request) and request[column] > split_border[tree, level]:
+                of_request |= 1 << level
         for row in range(len(cgs)):
             index = of_request | static[tree, cgs[row]]
-            if asks_length[tree]:
-                index |= _bits(lengths[row], length_column, split_feature, split_border, tree)
+            if asks_own[tree]:
+                for level in range(split_feature.shape[1]):
+                    column = split_feature[tree, level] - first_own
+                    if 0 <= column < own.shape[1] and own[row, column] > split_border[tree, level]:
+                        index |= 1 << level
             before = 0.0
             for step in range(step_of_tree[tree], step_of_tree[tree + 1]):
                 value = leaf_values[tree, index | steps[step, 1]]
@@ -142,7 +149,7 @@ class MixModel:
         first = len(REQUEST_FEATURES)
         self._static = _static_bits(cg_rows(schema), first, trees.split_feature, trees.split_border)
         own = np.arange(first + len(schema.cgs) + 1, len(feature_names(schema)) - 1)
-        self._asks_length: NDArray[np.bool_] = np.asarray(np.isin(trees.split_feature, own).any(axis=1))
+        self._asks_own: NDArray[np.bool_] = np.asarray(np.isin(trees.split_feature, own).any(axis=1))
         self._steps, self._step_of_tree = _position_steps(trees, len(feature_names(schema)) - 1, schema.max_position)
 
     @classmethod
@@ -165,7 +172,7 @@ class MixModel:
         """
         rows = np.array([self._row[name] for name in cgs], np.int32)
         feature, border, leaves, scale_and_bias = self.trees
-        of_model = (feature, border, leaves, self._static, self._asks_length, self._steps, self._step_of_tree)
+        of_model = (feature, border, leaves, self._static, self._asks_own, self._steps, self._step_of_tree)
         base = self.base[int(request[_EXCLUDE_SEEN] > 0.5)]
         own = own_columns(lengths, None if habits is None else habits[rows], self.schema)
         curves: Doubles = _curves(request, own, rows, *of_model, scale_and_bias, base)

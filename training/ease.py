@@ -33,7 +33,7 @@ class Config(FitConfig):
     """Keep this many weights of every row, the largest in absolute value; none keeps all."""
     serve_columns: int | None = Field(None, ge=1)
     """Beside the `serve_top_k` largest, serve all weights on this many columns, those of the items that are most
-    often among a user's best hundred, rounded to 8 bits: far less recall is lost, and scoring stays fast."""
+    often among a user's best hundred, rounded to 4 bits: far less recall is lost, and scoring stays fast."""
     precision: Literal["float32", "float64"] = "float32"
     """Of the weights and, when dense, of the inversion; float64 needs twice the memory and the time."""
 
