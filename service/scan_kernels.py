@@ -78,8 +78,8 @@ def code_query(query: Floats, lines: int) -> CodedQuery:
 
 
 @njit(nogil=True, cache=True)
-def coarse_scores(codes: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Floats:
-    """Return the estimate of every score by the upper four bits; −inf where an item is excluded; biases: (n,)."""
+def coarse_scores(codes: Bytes, bounds: Floats, biases: Floats, query: CodedQuery) -> Floats:
+    """Return the estimate of every score by the upper four bits; biases: (n,)."""
     n, scales = codes.shape[1], bounds[SCALE]
     dots, scores = np.zeros(n, np.int32), np.empty(n, np.float32)
     for line in range(len(codes) // 2):
@@ -87,8 +87,6 @@ def coarse_scores(codes: Bytes, bounds: Floats, biases: Floats, query: CodedQuer
     count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
     for item in range(n):
         scores[item] = (count * np.float32(dots[item]) - shift) * scales[item] + biases[item]
-    for item in excluded:
-        scores[item] = NOT_ELIGIBLE
     return scores
 
 
@@ -187,8 +185,9 @@ def best_items(
 ) -> tuple[Ints, Floats]:
     """Return the best k items by score and index, and their scores: those of `embedding_kernels.score_items`.
 
-    estimates: what `coarse_scores` returned. Fewer than k where the list ends, and where an item without
-    a say (a score of 0) helped to set the bar: then only a scan of all vectors tells what comes below it.
+    estimates: what `coarse_scores` returned, −inf where an item may not be returned. Fewer than k where the
+    list ends, and where an item without a say (a score of 0) helped to set the bar: then only a scan of all
+    vectors tells what comes below it.
     """
     packed, bounds = codes
     first = _best_estimates(estimates, k)

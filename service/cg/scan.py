@@ -6,6 +6,7 @@ import numpy as np
 
 from service import scan_kernels
 from service.cg.base import Candidates, Floats, Ints, ItemMap, ScoreRanking
+from service.kernels import NOT_ELIGIBLE
 from service.scan_kernels import ScanCodes
 
 MAX_SHARE = 1 / 16
@@ -36,7 +37,8 @@ class CodedRanking:
         self._coded, self._vector, self._items, self._scores = coded, vector, items, scores
         codes = coded.codes.codes
         self._query = scan_kernels.code_query(vector, len(codes) // 2)
-        self._estimates = scan_kernels.coarse_scores(codes, coded.codes.bounds, coded.biases, self._query, excluded)
+        self._estimates = scan_kernels.coarse_scores(codes, coded.codes.bounds, coded.biases, self._query)
+        self._estimates[excluded] = NOT_ELIGIBLE
         self._found: Candidates | None = None
         self._exact: ScoreRanking | None = None
 
