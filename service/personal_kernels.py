@@ -30,6 +30,10 @@ def _is_eligible(item: int, known: Flags, excluded: Ints, allowed: Flags) -> boo
 def count_eligible(items: Ints, known: Flags, excluded: Ints, allowed: Flags) -> int:
     """Return how many items may be returned."""
     count = 0
+    if not len(excluded) and not len(allowed):  # seen items allowed, no filter: the usual way to a mix
+        for item in items:
+            count += not len(known) or known[item]
+        return count
     for item in items:
         count += _is_eligible(item, known, excluded, allowed)
     return count

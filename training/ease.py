@@ -57,6 +57,14 @@ def _add_gram(G, column_starts, users, column_values, row_starts, items, row_val
                 G[i, j] += column_values[e] * row_values[f]
 
 
+@numba.njit(parallel=True, cache=True)
+def _scale_columns(A, factors):  # type: ignore[no-untyped-def]
+    """Multiply every column of A by its factor."""
+    for i in numba.prange(len(A)):
+        for j in range(A.shape[1]):
+            A[i, j] *= factors[j]
+
+
 def fit(X: sp.csr_array, config: Config) -> Matrix | sp.csr_array:
     """Minimise ‖X − XB‖² + λ‖B‖² subject to diag(B) = 0; X is (n_users, n_items), W = B (n_items, n_items).
 
@@ -92,9 +100,9 @@ def _dense_weights(X: sp.csr_array, config: Config) -> Matrix:
         raise _too_small(config, str(error)) from error
     P_diagonal = np.diagonal(P).copy()
     _check_diagonal(P_diagonal, diagonal, config)
-    W = np.divide(P, -P_diagonal, out=P)
-    np.fill_diagonal(W, 0)
-    return W
+    _scale_columns(P, -1 / P_diagonal)
+    np.fill_diagonal(P, 0)
+    return P
 
 
 def lower_gram(X: sp.csr_array, dtype: np.dtype[Any]) -> Matrix:

@@ -28,6 +28,8 @@ FORMATS: Mapping[str, tuple[str, int]] = {
     "code_columns": ("<i4", 1),
     "codes": ("<u2", 2),
     "code_scales": ("<f4", 1),
+    "scan_codes": ("|u1", 3),
+    "scan_bounds": ("<f4", 2),
 }
 """dtypes and number of dimensions: what compiled kernels take. Where an array is not listed, its reader checks."""
 

@@ -35,6 +35,9 @@ class Filters:
         return Filters(np.union1d(self.excluded, [item]).astype(np.int32), self.allowed)
 
 
+NO_FILTERS = Filters()
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a generator may look at."""
@@ -43,7 +46,7 @@ class Query:
     history: History = EMPTY
     history_given: bool = False
     """The request brought the history: a stored embedding of the user does not apply."""
-    filters: Filters = field(default_factory=Filters)
+    filters: Filters = NO_FILTERS
 
     @property
     def stored_applies(self) -> bool:
@@ -210,7 +213,8 @@ class Cursor:
         if wanted > self._asked:
             self._asked = max(wanted, 2 * self._asked, self._expected)
             self._buffer = self._ranking.top(self._asked)
-        piece = self._buffer[self._taken : wanted]
+        whole = not self._taken and len(self._buffer) <= wanted
+        piece = self._buffer if whole else self._buffer[self._taken : wanted]
         self._taken += len(piece)
         return piece
 
