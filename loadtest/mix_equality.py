@@ -156,7 +156,8 @@ def _offline(release: Release, request: MixRequest) -> tuple[list[Id], bool]:
 def _scores(model: MixModel, vector: Floats, lengths: Floats, context: Context) -> Doubles:
     """Return the score of each generator at each position, (n_cgs, positions), as training has it."""
     scores = model.predict(rows(vector, model.schema, lengths)).reshape(len(model.schema.cgs), -1)
-    return scores + model.base[int(context.exclude_seen)]
+    scores += model.base[int(context.exclude_seen)]
+    return scores
 
 
 def _padded(lists: Sequence[Candidates], depth: int) -> Ints:

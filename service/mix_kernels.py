@@ -123,18 +123,6 @@ def planned_depths(curves: Doubles, n: int) -> Ints:
 
 
 @njit(nogil=True, cache=True)
-def fetch_depths(curves: Doubles, n: int, walked: int) -> Ints:
-    """Return how deep to fetch each list for n places: 0 for those that `planned_depths` gives no place.
-
-    The others as deep as the merge gets in `walked` ≥ n steps, since what a list had second gives no place.
-    """
-    first, depths = planned_depths(curves, n), planned_depths(curves, walked)
-    for row in range(len(depths)):
-        depths[row] = min(depths[row], n) if first[row] else 0
-    return depths
-
-
-@njit(nogil=True, cache=True)
 def fuse(merged: Merged, items: Ints, lengths: Ints, place: Ints, constant: float) -> int:
     """Sum 1 / (constant + rank) of every item over the lists; return how many items there are.
 
@@ -162,4 +150,4 @@ def warm_up() -> None:
     merge_by_curves(new_merge(1, 1, 1), np.zeros((1, 1)), items, lengths, ended)
     merge_by_shares(new_merge(1, 1, 1), np.ones(1), items, lengths, ended)
     fuse(new_merge(1, 1, 1), items, lengths, np.zeros(1, np.int32), 60.0)
-    fetch_depths(np.zeros((1, 1)), 1, 1)
+    planned_depths(np.zeros((1, 1)), 1)

@@ -26,9 +26,6 @@ _LEAST_SHARE = 1e-12
 """What a share of 0 counts as: such a list supplies once all others have ended."""
 _SPARE = 1.3
 """A list is fetched somewhat deeper than its places, for the items that others take first."""
-_WALKED = 3
-"""So many positions a merge looks at for every place (seven generators of one user: 1.7 to 3.1); to select a list
-once and deeper than needed costs less than to select it twice."""
 
 
 class MixiGen:
@@ -93,17 +90,20 @@ Strategy = Callable[[Lists, Recipe], Blend]
 
 
 def _mixigen(lists: Lists, recipe: Recipe) -> Blend:
-    """K-way merge by score; positions beyond those trained on keep the last score."""
+    """K-way merge by score; positions beyond those trained on keep the last score.
+
+    A list with a place in the plan will be wanted, however many items come twice: it is selected once, to depth n,
+    since to select it again costs more, and a graph may find another list when asked for less.
+    """
     if recipe.curves is None:
         raise ValueError("the strategy mixigen needs the curves of a MixiGen")
     curves = recipe.curves
-    walked = recipe.n * min(len(lists), _WALKED)
-    for row, depth in enumerate(mix_kernels.fetch_depths(curves, recipe.n, walked).tolist()):
-        if depth and not lists.begun(row):  # it will be wanted, however many items come twice
-            lists.pull(row, depth)
+    for row, places in enumerate(mix_kernels.planned_depths(curves, recipe.n).tolist()):
+        if places and not lists.begun(row):
+            lists.pull(row, recipe.n)
     merged = new_merge(recipe.n, len(lists), recipe.n_items)
     while (row := mix_kernels.merge_by_curves(merged, curves, *_fetched(lists))) != COMPLETE:
-        lists.pull(row)
+        lists.pull(row, recipe.n)
     return _blend(merged, lists, merged.score)
 
 
