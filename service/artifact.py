@@ -28,7 +28,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _MAX_MANIFEST_BYTES = 4 << 20
 _CHUNK = 4 << 20
 _FILE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z]{1,8})?")
-_DTYPE = re.compile(r"^(<i4|<i8|<u4|<u8|<f4|<f8|\|u1|\|i1|\|b1|\|S[1-9][0-9]{0,5})$")
+_DTYPE = re.compile(r"^(<i4|<i8|<u2|<u4|<u8|<f4|<f8|\|u1|\|i1|\|b1|\|S[1-9][0-9]{0,5})$")
 
 Arrays = Mapping[str, NDArray[Any]]
 

@@ -1,5 +1,6 @@
 """The items of an answer as JSON: ids are rendered once for a release, scores by orjson, the rest is copying."""
 
+import functools
 from collections.abc import Sequence
 
 import numpy as np
@@ -57,7 +58,7 @@ class ItemJson:
 
     def blend(self, own: Candidates, names: Sequence[str], cgs: Ints, ranks: Ints, fill: Ints) -> bytes:
         """Return the array of a mix; cgs: for every item a place in `names`."""
-        ids, known = self._ids, Texts.of(names)
+        ids, known = self._ids, _names(tuple(names))
         supplied = json_kernels.write_blend(
             ids.bytes, ids.starts, ids.longest, own.items, _numbers(own.scores), known.bytes, known.starts, cgs, ranks
         )
@@ -69,6 +70,12 @@ class ItemJson:
             ids = self._ids
             content += json_kernels.write_fill(ids.bytes, ids.starts, ids.longest, fill, of_mix).tobytes()
         return b"[%b]" % content[:-1]
+
+
+@functools.lru_cache(maxsize=64)
+def _names(names: tuple[str, ...]) -> Texts:
+    """Remember: requests ask for the same generators."""
+    return Texts.of(names)
 
 
 def _numbers(scores: NDArray[np.float32]) -> Bytes:

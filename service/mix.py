@@ -5,6 +5,8 @@ import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
+import numpy as np
+
 from service.cg.base import CandidateGenerator, Candidates, Query
 from service.cg.lists import Lists, Source
 from service.cg.mixigen import STRATEGIES, Blend, Doubles, Recipe
@@ -62,8 +64,8 @@ class MixAnswer:
     @property
     def slots(self) -> dict[str, int]:
         """How many items each generator supplied, fill apart."""
-        cgs = self.blend.cg.tolist()
-        return {name: cgs.count(row) for row, name in enumerate(self.cgs)}
+        counts = np.bincount(self.blend.cg, minlength=len(self.cgs))
+        return dict(zip(self.cgs, counts.tolist(), strict=True))
 
 
 def mix(release: Release, request: MixRequest, stored: History | None, watch: Watch | None = None) -> MixAnswer:

@@ -123,11 +123,24 @@ def planned_depths(curves: Doubles, n: int) -> Ints:
 
 
 @njit(nogil=True, cache=True)
+def fetch_depths(curves: Doubles, n: int, walked: int) -> Ints:
+    """Return how deep to fetch each list for n places: 0 for those that `planned_depths` gives no place.
+
+    The others as deep as the merge gets in `walked` ≥ n steps, since what a list had second gives no place.
+    """
+    first, depths = planned_depths(curves, n), planned_depths(curves, walked)
+    for row in range(len(depths)):
+        depths[row] = min(depths[row], n) if first[row] else 0
+    return depths
+
+
+@njit(nogil=True, cache=True)
 def fuse(merged: Merged, items: Ints, lengths: Ints, place: Ints, constant: float) -> int:
     """Sum 1 / (constant + rank) of every item over the lists; return how many items there are.
 
     Items come in the order in which a walk over all first ranks, then all second ones, … meets them, which
-    is where `merged` says they are from. place (n_items,): −1 everywhere, changed.
+    is where `merged` says they are from. place (n_items,): 0 everywhere, changed: such memory costs nothing
+    until it is touched.
     """
     size = 0
     for position in range(items.shape[1]):
@@ -135,11 +148,11 @@ def fuse(merged: Merged, items: Ints, lengths: Ints, place: Ints, constant: floa
             if position >= lengths[row]:
                 continue
             item = items[row, position]
-            if place[item] < 0:
-                place[item] = size
+            if place[item] == 0:
                 merged.item[size], merged.cg[size], merged.position[size] = item, row, position
                 size += 1
-            merged.score[place[item]] += 1.0 / (constant + position + 1)
+                place[item] = size
+            merged.score[place[item] - 1] += 1.0 / (constant + position + 1)
     return size
 
 
@@ -148,5 +161,5 @@ def warm_up() -> None:
     items, lengths, ended = np.zeros((1, 1), np.int32), np.zeros(1, np.int32), np.ones(1, np.bool_)
     merge_by_curves(new_merge(1, 1, 1), np.zeros((1, 1)), items, lengths, ended)
     merge_by_shares(new_merge(1, 1, 1), np.ones(1), items, lengths, ended)
-    fuse(new_merge(1, 1, 1), items, lengths, np.full(1, -1, np.int32), 60.0)
-    planned_depths(np.zeros((1, 1)), 1)
+    fuse(new_merge(1, 1, 1), items, lengths, np.zeros(1, np.int32), 60.0)
+    fetch_depths(np.zeros((1, 1)), 1, 1)

@@ -17,7 +17,10 @@ from service.cg.ann import ANN
 from service.cg.base import ItemMap, Query
 from service.cg.embedding import Embedding
 from service.cg.knn import DotProductKNN
+from service.cg.scan import CodedVectors
 from service.ids import IdIndex
+from service.scan_kernels import ScanCodes
+from training import scan_codes
 from training.config import FitConfig
 from training.embeddings import Embeddings
 
@@ -57,6 +60,8 @@ class IndexChoice(NamedTuple):
     kind: Kind
     files: dict[str, bytes]
     """Files of the artifact; none for an exact scan."""
+    arrays: dict[str, NDArray[Any]]
+    """Arrays of the artifact; only for an exact scan, where codes make it faster."""
     metrics: dict[str, Any]
     """For the manifest, under "index"; seconds are for one query."""
 
@@ -82,9 +87,11 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
     built on `config.index_threads`: by one it depends on its input and `config.seed` alone.
     """
     queries = draw_queries(embeddings, config.seed)
+    codes = scan_codes.encode(embeddings.items) if scan_codes.worthwhile(embeddings.items) else None
+    arrays = scan_codes.arrays(codes) if codes else {}
     if config.index == "exact" or not len(embeddings.items) or not len(queries):
-        return IndexChoice("exact", {}, {"kind": "exact"})
-    auto, scan = config.index == "auto", exact_scan(embeddings)
+        return IndexChoice("exact", {}, arrays, {"kind": "exact"})
+    auto, scan = config.index == "auto", exact_scan(embeddings, codes)
     items = _pilot(embeddings, scan, queries[:PILOT_QUERIES], config.seed)
     asked = queries if items is embeddings else queries[:PILOT_QUERIES]
     threads = config.index_threads if items is embeddings else os.cpu_count() or 1
@@ -99,13 +106,15 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
         graph = build_graph(items, larger, graph.settings.space, config.index_threads)
         measured = tune(scan, items, graph, queries, stop_when_slower=auto)
     kind: Kind = "hnsw" if (measured.good and items is embeddings) or not auto else "exact"
-    files = hnsw.files(graph) if kind == "hnsw" else {}
-    return IndexChoice(kind, files, _metrics(kind, items, graph, measured))
+    metrics = _metrics(kind, items, graph, measured)
+    if kind == "exact":
+        return IndexChoice(kind, {}, arrays, metrics)
+    return IndexChoice(kind, hnsw.files(graph), {}, metrics)
 
 
 def measure(scan: DotProductKNN, items: Embeddings, graph: hnsw.HnswGraph, queries: NDArray[np.int64]) -> Measured:
     """Ask the graph of `items` and the scan of all items in turn; recall is of the best of `items`."""
-    exact, ann = exact_scan(items), ANN("ann", _embedding(items), graph)
+    exact, ann = exact_scan(items), ANN("ann", embedding_of(items), graph)
     times: dict[str, list[float]] = {"scan": [], "ann": []}
     recalls = []
     ann.warm_up()
@@ -160,7 +169,8 @@ def tune(
         graph.set_ef(2 * graph.ef)
 
 
-def _embedding(items: Embeddings) -> Embedding:
+def embedding_of(items: Embeddings, codes: ScanCodes | None = None) -> Embedding:
+    """Return trained vectors as they would be served; no user is known by an id."""
     return Embedding(
         items=ItemMap(None, len(items.items)),
         users=IdIndex(np.arange(len(items.users))),
@@ -169,12 +179,13 @@ def _embedding(items: Embeddings) -> Embedding:
         user_vectors=items.users,
         fold_in=lambda history, _: items.items[history[0]],
         weighting="binary",
+        coded=CodedVectors(items.items, items.item_biases, codes) if codes else None,
     )
 
 
-def exact_scan(items: Embeddings) -> DotProductKNN:
-    """Return the generator that looks at all items, ready to be timed."""
-    exact = DotProductKNN("exact", _embedding(items))
+def exact_scan(items: Embeddings, codes: ScanCodes | None = None) -> DotProductKNN:
+    """Return the generator that ranks all items, ready to be timed."""
+    exact = DotProductKNN("exact", embedding_of(items, codes))
     exact.warm_up()
     return exact
 

@@ -77,7 +77,7 @@ def _fuse_one(items, constant, n_items, picks):  # type: ignore[no-untyped-def]
     n = len(picks)
     lengths = np.minimum(_lengths(items), n).astype(np.int32)
     merged = _begin(n * len(lengths), len(lengths), n_items)
-    size = fuse(merged, items[:-1], lengths, np.full(n_items, -1, np.int32), constant)
+    size = fuse(merged, items[:-1], lengths, np.zeros(n_items, np.int32), constant)
     order = np.argsort(-merged.score[:size], kind="mergesort")[:n]
     best = _begin(n, len(lengths), n_items)
     for place in range(len(order)):

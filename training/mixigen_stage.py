@@ -20,6 +20,8 @@ from service import registry
 from service.artifact import Draft
 from service.ids import id_type_of
 from service.mix_features import MixSchema
+from service.mix_habits import Habits
+from service.mix_model import MixModel
 from service.registry import Release
 from service.store import DATA, MIXIGEN, ReleaseManifest, Store, now
 from training import mixigen, ranker
@@ -29,6 +31,7 @@ from training.fitting import Model, fit
 from training.interactions import build, fingerprint
 from training.merge import mark
 from training.mix_evaluation import Part
+from training.mixigen_habits import learn as learn_habits
 from training.ranker_features import learn_facts
 from training.requests import Requests, read_requests
 from training.timeline import LEARNING, SHARES, Timeline, make_timeline
@@ -97,7 +100,7 @@ def make_stage(
 
 def make_log(stage: Stage, config: mixigen.Config) -> dict[bool, Part]:
     """Return the candidate log of both ways."""
-    return {way: stage.part("log", exclude_seen=way, most=config.max_requests) for way in WAYS}
+    return _ways(stage, "log", config.max_requests)
 
 
 def write_candidate_log(stage: Stage, log: Mapping[bool, Part], path: Path) -> int:
@@ -107,12 +110,29 @@ def write_candidate_log(stage: Stage, log: Mapping[bool, Part], path: Path) -> i
     return write_log(stage.release, requests, lists, path)
 
 
-def train_on(stage: Stage, log: Mapping[bool, Part], config: mixigen.Config) -> mixigen.Blend:
-    """Train a blender on the candidate log."""
+def make_habits(stage: Stage, log: Mapping[bool, Part], config: mixigen.Config) -> tuple[Habits, Habits]:
+    """Return the habits of users before the log, from the ranker's part, and after it, for what comes later."""
+    ranked, later = (_ways(stage, name, config.max_requests) for name in ("ranker", "validation"))
+    users = stage.release.users
+    before = learn_habits(users, {way: [ranked[way]] for way in WAYS})
+    return before, learn_habits(users, {way: [log[way], later[way]] for way in WAYS})
+
+
+def train_on(
+    stage: Stage,
+    log: Mapping[bool, Part],
+    config: mixigen.Config,
+    habits: tuple[Habits, Habits] | None = None,
+) -> mixigen.Blend:
+    """Train a blender on the candidate log; habits: `make_habits`, which are made where they are wanted."""
     schema = stage.schema(log[False], config)
-    logs = [_logged(stage.release, log[way], schema, config) for way in WAYS]
+    if config.habits and habits is None:
+        habits = make_habits(stage, log, config)
+    before, after = habits if config.habits and habits else (None, None)
+    logs = [_logged(stage.release, log[way], schema, config, before) for way in WAYS]
     blend: mixigen.Blend = _or_data_error(mixigen.train, logs, schema, config, len(stage.release.items))
-    return blend
+    model = MixModel(blend.model.trees, schema, blend.model.base, after)
+    return blend._replace(model=model)
 
 
 def train(events: pl.LazyFrame, models: Sequence[Model], config: mixigen.Config | None = None) -> Draft:
@@ -134,7 +154,7 @@ def make_draft(events: pl.LazyFrame, blend: mixigen.Blend, config: mixigen.Confi
     return Draft(
         name=MIXIGEN,
         algorithm=MIXIGEN,
-        arrays={**blend.model.trees._asdict(), "base": blend.model.base},
+        arrays={**blend.model.trees._asdict(), "base": blend.model.base, **_habit_arrays(blend.model.habits)},
         config={"schema": blend.model.schema.model_dump(mode="json"), **config.model_dump(mode="json")},
         item_id_type=id_type_of(interactions.item_ids),
         user_id_type=id_type_of(interactions.user_ids),
@@ -144,6 +164,10 @@ def make_draft(events: pl.LazyFrame, blend: mixigen.Blend, config: mixigen.Confi
         metrics={"trees": blend.trees},
         libraries={name: version(name) for name in ("candgen", "numpy", "catboost")},
     )
+
+
+def _habit_arrays(habits: Habits | None) -> dict[str, Any]:
+    return {} if habits is None else {"user_ids": habits.users.ids, "habits": habits.values}
 
 
 def models_of(store: Store, release: ReleaseManifest) -> list[Model]:
@@ -163,10 +187,16 @@ def draw(requests: Requests, most: int, seed: int) -> Requests:
     return requests.take(np.sort(np.random.default_rng(seed).permutation(len(requests))[:most]))
 
 
-def _logged(release: Release, log: Part, schema: MixSchema, config: mixigen.Config) -> mixigen.Logged:
+def _ways(stage: Stage, name: str, most: int) -> dict[bool, Part]:
+    return {way: stage.part(name, exclude_seen=way, most=most) for way in WAYS}
+
+
+def _logged(
+    release: Release, log: Part, schema: MixSchema, config: mixigen.Config, habits: Habits | None
+) -> mixigen.Logged:
     n_cgs = len(schema.cgs)
     return mixigen.Logged(
-        mixigen.see(release, log.requests, schema, exclude_seen=log.lists.exclude_seen),
+        mixigen.see(release, log.requests, schema, exclude_seen=log.lists.exclude_seen, habits=habits),
         log.lists,
         log.list_of,
         mixigen.worth(log.liked(config.N)[:, :n_cgs], log.bought[:, :n_cgs], log.requests.positives, config),

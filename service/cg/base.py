@@ -213,7 +213,8 @@ class Cursor:
         if wanted > self._asked:
             self._asked = max(wanted, 2 * self._asked, self._expected)
             self._buffer = self._ranking.top(self._asked)
-        piece = self._buffer[self._taken : wanted]
+        whole = not self._taken and len(self._buffer) <= wanted
+        piece = self._buffer if whole else self._buffer[self._taken : wanted]
         self._taken += len(piece)
         return piece
 

@@ -53,10 +53,14 @@ class Lists:
     def __len__(self) -> int:
         return len(self.cgs)
 
+    def begun(self, row: int) -> bool:
+        """Whether a generator was asked before, or need not be asked."""
+        return self._cursors[row] is not None or bool(self.ended[row])
+
     def pull(self, row: int, expected: int = BATCH) -> None:
         """Fetch the next batch of a generator, or at first as many batches as will be wanted in all."""
-        left = self.items.shape[1] - int(self.lengths[row])
-        k = BATCH if self.lengths[row] else min(-(-max(expected, 1) // BATCH) * BATCH, left)
+        start = int(self.lengths[row])
+        k = BATCH if start else min(-(-max(expected, 1) // BATCH) * BATCH, self.items.shape[1])
         with self._lock:
             self._check()
             self._running = row, time.monotonic()
@@ -74,7 +78,6 @@ class Lists:
         if piece is None:
             self.drop(row)
         else:
-            start = int(self.lengths[row])
             stop = start + len(piece)
             self.items[row, start:stop], self.scores[row, start:stop] = piece.items, piece.scores
             self.lengths[row] = stop

@@ -35,13 +35,14 @@ def seconds(monkeypatch):
 def test_exact_is_obeyed_and_builds_nothing(monkeypatch):
     monkeypatch.delattr(hnsw, "build")
     choice = choose_index(embeddings(), IndexConfig(index="exact"))
-    assert choice == ("exact", {}, {"kind": "exact"})
+    assert choice == ("exact", {}, {}, {"kind": "exact"})
 
 
 def test_hnsw_is_obeyed_even_where_it_is_slower_and_can_be_loaded(seconds, tmp_path):
     seconds(ann=2.0, exact=1.0)
     model = embeddings()
-    kind, files, metrics = choose_index(model, IndexConfig(index="hnsw"))
+    kind, files, arrays, metrics = choose_index(model, IndexConfig(index="hnsw"))
+    assert arrays == {}
     assert kind == metrics["kind"] == "hnsw"
     settings = hnsw.Settings.model_validate_json(files[hnsw.SETTINGS_FILE])
     (tmp_path / "graph").write_bytes(files[hnsw.GRAPH_FILE])

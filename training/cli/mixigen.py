@@ -5,7 +5,7 @@ import time
 from pathlib import Path
 
 from service.store import Store
-from training import mixigen, mixigen_report, mixigen_stage
+from training import mixigen, mixigen_report, mixigen_stage, planted_gap
 from training.cli.options import add_set, add_store, check_writable
 from training.events import read_events
 
@@ -16,7 +16,14 @@ REPORTS = Path("reports")
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the subcommand."""
-    parser.add_argument("--events", type=Path, required=True, metavar="E", help="canonical event log (parquet)")
+    what = parser.add_mutually_exclusive_group(required=True)
+    what.add_argument("--events", type=Path, metavar="E", help="canonical event log (parquet)")
+    what.add_argument(
+        "--planted",
+        action="store_true",
+        help="publish nothing; measure on a synthetic log how much of the gap between the best quota and an oracle "
+        "the blender closes",
+    )
     add_store(parser)
     parser.add_argument(
         "--report", action="store_true", help=f"also measure it: {REPORTS}/mixigen.md, .json and pictures"
@@ -27,6 +34,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """Fit the release's models on the first part of the log, learn to blend them, publish."""
+    if args.planted:
+        config = mixigen.make_config({"target": planted_gap.TARGET, **dict(args.values)})
+        print(planted_gap.as_markdown(planted_gap.measure(planted_gap.PLAN, config)))
+        return
     if args.candidate_log:
         check_writable(args.candidate_log)
     config, started = mixigen.make_config(dict(args.values)), time.perf_counter()
@@ -37,9 +48,10 @@ def run(args: argparse.Namespace) -> None:
         if args.candidate_log:
             rows = mixigen_stage.write_candidate_log(stage, log, args.candidate_log)
             print(f"{args.candidate_log}: {rows:,} candidates")
-        blend = mixigen_stage.train_on(stage, log, config)
+        habits = mixigen_stage.make_habits(stage, log, config) if config.habits else None
+        blend = mixigen_stage.train_on(stage, log, config, habits)
         draft = mixigen_stage.make_draft(events, blend, config, time.perf_counter() - started)
         if args.report:
-            print(mixigen_report.write(REPORTS, mixigen_report.make(stage, log, blend, config)))
+            print(mixigen_report.write(REPORTS, mixigen_report.make(stage, log, blend, config, habits)))
     release = store.publish([draft])
     print(f"mixigen={release.artifacts['mixigen']} trained in {draft.fit_seconds:.1f} s, release {release.release}")
