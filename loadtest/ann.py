@@ -14,7 +14,9 @@ import numpy as np
 
 from service import hnsw
 from service.artifact import Artifact
+from service.cg.knn import DotProductKNN
 from service.store import Store
+from training import scan_codes
 from training.embeddings import Embeddings
 from training.index_choice import (
     MIN_RECALL,
@@ -56,8 +58,11 @@ def _of(name: str, artifact: Artifact, threads: int) -> Rows:
     model = Embeddings(arrays["user_vectors"], arrays["item_vectors"], arrays["item_biases"])
     fields = {key: artifact.manifest.config[key] for key in IndexConfig.model_fields if key in artifact.manifest.config}
     config = IndexConfig.model_validate(fields)
-    scan, users = exact_scan(model), draw_queries(model, config.seed)
-    table: Rows = {f"{name}, {len(model.items):,} × {model.items.shape[1]}, as served": _served(artifact, model, users)}
+    codes = scan_codes.encode(model.items) if scan_codes.worthwhile(model.items) else None
+    scan, users = exact_scan(model, codes), draw_queries(model, config.seed)
+    table: Rows = {
+        f"{name}, {len(model.items):,} × {model.items.shape[1]}, as served": _served(artifact, model, scan, users)
+    }
     for space in ("ip", "l2"):
         graph = build_graph(model, config, space, threads)
         table[f"{name}, graph in {space}"] = _row(graph, tune(scan, model, graph, users, stop_when_slower=False))
@@ -65,13 +70,13 @@ def _of(name: str, artifact: Artifact, threads: int) -> Rows:
 
 
 def _served(
-    artifact: Artifact, model: Embeddings, users: "np.ndarray[tuple[int], np.dtype[np.int64]]"
+    artifact: Artifact, model: Embeddings, scan: DotProductKNN, users: "np.ndarray[tuple[int], np.dtype[np.int64]]"
 ) -> dict[str, object]:
     if hnsw.GRAPH_FILE not in artifact.manifest.files:
         return {"space": "exact", "recall@100": 1.0}
     settings = hnsw.Settings.model_validate_json((artifact.path / hnsw.SETTINGS_FILE).read_bytes())
     graph = hnsw.load(artifact.path / hnsw.GRAPH_FILE, model.items, model.item_biases, settings)
-    return _row(graph, measure(exact_scan(model), model, graph, users))
+    return _row(graph, measure(scan, model, graph, users))
 
 
 def _row(graph: hnsw.HnswGraph, measured: Measured) -> dict[str, object]:

@@ -13,6 +13,7 @@ from service import hnsw
 from service.artifact import Draft
 from service.ids import id_type_of
 from service.store import DATA, Store, now
+from training import scan_codes
 from training.artifacts import popularity_arrays, weight_arrays
 
 DIM = 64
@@ -131,6 +132,8 @@ def _embedding(name: str, rng: np.random.Generator, size: Size) -> Draft:
         "item_vectors": items,
         "item_biases": np.zeros(size.items, np.float32),
     }
+    if name != "ann" and scan_codes.worthwhile(items):
+        arrays |= scan_codes.arrays(scan_codes.encode(items))
     if name != "als":
         arrays["fold_in_map"] = np.eye(DIM + 1, DIM, dtype=np.float32)
     return _draft(name, size, arrays, _graph(items) if name == "ann" else {})

@@ -107,9 +107,9 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
         measured = tune(scan, items, graph, queries, stop_when_slower=auto)
     kind: Kind = "hnsw" if (measured.good and items is embeddings) or not auto else "exact"
     metrics = _metrics(kind, items, graph, measured)
-    if kind == "hnsw":
-        return IndexChoice(kind, hnsw.files(graph), {}, metrics)
-    return IndexChoice(kind, {}, arrays, metrics)
+    if kind == "exact":
+        return IndexChoice(kind, {}, arrays, metrics)
+    return IndexChoice(kind, hnsw.files(graph), {}, metrics)
 
 
 def measure(scan: DotProductKNN, items: Embeddings, graph: hnsw.HnswGraph, queries: NDArray[np.int64]) -> Measured:
