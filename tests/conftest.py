@@ -39,9 +39,11 @@ def counts(request, full_faults):
 
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("--run-slow"):
-        slow = [item for item in items if "slow" in item.keywords]
+        slow = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if "slow" not in item.keywords]
+        items[:] = [
+            item for item in items if not item.get_closest_marker("slow")
+        ]  # a keyword may be a test's parameter
 
 
 @pytest.fixture(autouse=True)

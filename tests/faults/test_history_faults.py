@@ -38,7 +38,11 @@ def stage(tmp_path_factory):
     try:
         # Redis is down at the start of the service
         with service_process(
-            store.root, folder / "log", CANDGEN_HISTORY="redis", CANDGEN_REDIS_URL=proxy.url
+            store.root,
+            folder / "log",
+            CANDGEN_HISTORY="redis",
+            CANDGEN_REDIS_URL=proxy.url,
+            CANDGEN_QUEUE_BUDGET_MS="5000",
         ) as service:
             yield service, redis, proxy
     finally:

@@ -22,8 +22,8 @@ PATHS = [
 ]
 CONNECTIONS, DEPTH = 4, 8
 KEY = {"X-API-Key": "k"}
-PATIENT = {"CANDGEN_REQUEST_BUDGET_MS": "60000"}
-"""A machine that is busy makes blends give up generators, and then they answer differently: not what is tested."""
+PATIENT = {"CANDGEN_REQUEST_BUDGET_MS": "60000", "CANDGEN_QUEUE_BUDGET_MS": "5000"}
+"""A busy machine makes blends give up generators, which is another answer, and workers refuse: not what is tested."""
 
 
 @pytest.fixture
