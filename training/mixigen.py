@@ -49,10 +49,9 @@ class Config(BaseModel):
 
     N: int = Field(default=30, ge=1, le=DEPTH)
     """A candidate counts if it is among the ranker's best N of its request."""
-    target: Literal["ranker", "bought", "both", "expected"] = "both"
+    target: Literal["ranker", "bought", "both"] = "both"
     """What counts: the ranker would have it in its best N, it really was bought (as a share of all that was, which
-    is recall), or the sum of the two shares; or the ranker's score, which is what buying it was expected to be: less
-    noise than what was bought, where the ranker can be trusted."""
+    is recall), or the sum of the two shares."""
     positions: int = Field(default=DEPTH, ge=1, le=DEPTH)
     """Deepest position trained on, beyond which its score holds."""
     monotone: bool = True
@@ -173,17 +172,12 @@ def see(
     return Seen(features, np.array([lengths[user] for user in users], np.float32), of_users)
 
 
-def worth(liked: Marks, bought: Marks, positives: Rows, config: Config, expected: Floats | None = None) -> Floats:
+def worth(liked: Marks, bought: Marks, positives: Rows, config: Config) -> Floats:
     """Return what the item at each place adds to the target, (n_requests, n_cgs, depth).
 
-    liked, bought: marks of that shape; positives: (n_requests,) how many items were bought; expected: the
-    ranker's scores, of that shape, wanted by the target of that name alone. The unit is a candidate among the
-    ranker's N.
+    liked, bought: marks of that shape; positives: (n_requests,) how many items were bought. The unit is a
+    candidate among the ranker's N.
     """
-    if config.target == "expected":
-        if expected is None:
-            raise ValueError("the target 'expected' needs the ranker's scores")
-        return config.N * expected
     of_bought = bought * (config.N / np.maximum(1, positives))[:, None, None]
     value = {"ranker": liked, "bought": of_bought, "both": liked + of_bought}[config.target]
     return value.astype(np.float32)

@@ -15,7 +15,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
 from service import registry
 from service.artifact import Draft
@@ -26,7 +25,7 @@ from service.mix_model import MixModel
 from service.registry import Release
 from service.store import DATA, MIXIGEN, ReleaseManifest, Store, now
 from training import mixigen, ranker
-from training.candidate_log import RANDOM, Lists, blended_cgs, make_lists, write_log
+from training.candidate_log import RANDOM, blended_cgs, make_lists, write_log
 from training.errors import DataError
 from training.fitting import Model, fit
 from training.interactions import build, fingerprint
@@ -151,7 +150,7 @@ def train_on(
     if config.habits and habits is None:
         habits = make_habits(stage, log, config)
     before, after = habits if config.habits and habits else (None, None)
-    logs = [_logged(stage, log[way], schema, config, before) for way in WAYS]
+    logs = [_logged(stage.release, log[way], schema, config, before) for way in WAYS]
     if served:
         more = [_logged_served(stage, served[way], schema, config, before) for way in WAYS]
         logs = [log.extend(own) if len(own.list_of) else log for log, own in zip(logs, more, strict=True)]
@@ -217,15 +216,14 @@ def _ways(stage: Stage, name: str, most: int) -> dict[bool, Part]:
 
 
 def _logged(
-    stage: Stage, log: Part, schema: MixSchema, config: mixigen.Config, habits: Habits | None
+    release: Release, log: Part, schema: MixSchema, config: mixigen.Config, habits: Habits | None
 ) -> mixigen.Logged:
     n_cgs = len(schema.cgs)
-    expected = _expected(stage, log.requests, log.lists, config)
     return mixigen.Logged(
-        mixigen.see(stage.release, log.requests, schema, exclude_seen=log.lists.exclude_seen, habits=habits),
+        mixigen.see(release, log.requests, schema, exclude_seen=log.lists.exclude_seen, habits=habits),
         log.lists,
         log.list_of,
-        mixigen.worth(log.liked(config.N)[:, :n_cgs], log.bought[:, :n_cgs], log.requests.positives, config, expected),
+        mixigen.worth(log.liked(config.N)[:, :n_cgs], log.bought[:, :n_cgs], log.requests.positives, config),
         log.requests.timestamps,
     )
 
@@ -241,19 +239,8 @@ def _logged_served(
     of_best = np.repeat(list_of, config.N)
     liked = mark(lists.items, list_of, of_best, best.ravel().astype(np.int64), n_items)
     bought = mark(lists.items, list_of, requests.request, requests.item, n_items)
-    expected = _expected(stage, requests, lists, config, list_of)
-    value = mixigen.worth(liked, bought, requests.positives, config, expected)
+    value = mixigen.worth(liked, bought, requests.positives, config)
     return mixigen.Logged(see_served(served, stage.release, schema, habits), lists, list_of, value, requests.timestamps)
-
-
-def _expected(
-    stage: Stage, requests: Requests, lists: Lists, config: mixigen.Config, list_of: NDArray[np.int64] | None = None
-) -> NDArray[np.float32] | None:
-    """Return the ranker's scores of places, if they are what is learnt; by what was known before the log."""
-    if config.target != "expected":
-        return None
-    facts = learn_facts(stage.timeline.before("log"), stage.release)
-    return ranker.place_scores(stage.ranker, requests, lists, facts, list_of)
 
 
 def _fit(events: pl.LazyFrame, models: Sequence[Model], folder: Path) -> Release:
