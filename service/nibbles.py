@@ -49,12 +49,24 @@ def _vector(count: int, bits: int) -> ir.VectorType:
 
 
 @njit(nogil=True, cache=True)
-def nibble_dot(packed: Any, start: int, query: Any) -> Any:
-    """Return the dot product (int) of the packed numbers from byte `start` on with a query.
+def add_dots(lines: Any, query: Any, sums: Any) -> None:
+    """Add to every sum the dot product of its line with a query.
 
-    packed: uint8, contiguous, in whole lines; query: int8, a multiple of 128 long. Neither is checked.
+    lines: (n, 64) uint8, contiguous; query: (128,) int8; sums: (n,) int32. Shapes are not checked.
+    """
+    packed = lines.reshape(lines.size)
+    for item in range(len(sums)):
+        sums[item] += _line_dot(packed, item * BYTES, query, 0)  # type: ignore[call-arg]
+
+
+@njit(nogil=True, cache=True)
+def dot_of(packed: Any, start: int, step: int, query: Any) -> Any:
+    """Return the dot product (int) of some lines with a query: that at byte `start`, and on by `step` bytes.
+
+    packed: uint8, one-dimensional; query: int8, as long as the lines together. Neither is checked.
     """
     total = 0
     for first in range(0, len(query), NUMBERS):
-        total += _line_dot(packed, start + first // 2, query, first)  # type: ignore[call-arg]
+        total += _line_dot(packed, start, query, first)  # type: ignore[call-arg]
+        start += step
     return total

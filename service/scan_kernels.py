@@ -17,8 +17,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from service.embedding_kernels import _dot
-from service.kernels import NOT_ELIGIBLE, _block_maxima, _sort_key
-from service.nibbles import nibble_dot
+from service.kernels import NOT_ELIGIBLE, _sort_key
+from service.nibbles import BYTES, NUMBERS, add_dots, dot_of
 
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
@@ -27,9 +27,9 @@ Bytes = NDArray[np.uint8]
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
 """Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|."""
 LARGEST = 127
-BLOCKS, SHARE = 3, 1.5
-"""So many blocks for each item that is wanted, of which the best of so many are looked at to set the bar."""
-LOWEST = np.finfo(np.float32).min
+COLUMNS, SHARE = 3, 1.5
+"""For each item that is wanted, so many columns, of which so many help to set the bar."""
+LOWEST = np.float32(np.finfo(np.float32).min)
 """What every score reaches but that of an item that is not eligible."""
 ROUNDING = 2.0**-23
 """Twice what one operation on float32 may miss, relative to its result."""
@@ -39,7 +39,7 @@ class ScanCodes(NamedTuple):
     """Item vectors in 8 bits."""
 
     codes: Bytes
-    """(2, n, width / 2): the upper and the lower four bits of every code, packed as `nibbles` reads them."""
+    """(2 · lines, n, 64): the upper four bits of every code, then the lower, packed as `nibbles` reads them."""
     bounds: Floats
     """(4, n): SCALE, LENGTH, COARSE_ERROR, ERROR."""
 
@@ -48,7 +48,7 @@ class CodedQuery(NamedTuple):
     """A query vector in 8 bits: about codes · unit."""
 
     codes: NDArray[np.int8]
-    """(width,), padded with zeros to whole lines of packed codes."""
+    """(128 · lines,), padded with zeros."""
     unit: np.float32
     total: int
     """Sum of the codes."""
@@ -59,14 +59,14 @@ class CodedQuery(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def code_query(query: Floats, width: int) -> CodedQuery:
-    """Code a query vector that is not all zeros."""
+def code_query(query: Floats, lines: int) -> CodedQuery:
+    """Code a query vector for items of so many lines."""
     largest, square = np.float32(0.0), 0.0
     for value in query:
         largest = max(largest, abs(value))
         square += float(value) * float(value)
     unit = max(largest / np.float32(LARGEST), np.float32(1e-37))
-    codes, total, missed = np.zeros(width, np.int8), 0, 0.0
+    codes, total, missed = np.zeros(lines * NUMBERS, np.int8), 0, 0.0
     for j in range(len(query)):
         code = round(query[j] / unit)
         codes[j] = code
@@ -79,17 +79,14 @@ def code_query(query: Floats, width: int) -> CodedQuery:
 
 @njit(nogil=True, cache=True)
 def coarse_scores(codes: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Floats:
-    """Return the estimate of every score by the upper four bits; −inf where an item is excluded.
-
-    codes: (2, n, width / 2) uint8, upper and lower four bits; bounds: (4, n); biases: (n,).
-    """
-    packed, n, stride, scales = codes.reshape(codes.size), codes.shape[1], codes.shape[2], bounds[SCALE]
-    dots, scores = np.empty(n, np.int32), np.empty(n, np.float32)
+    """Return the estimate of every score by the upper four bits; −inf where an item is excluded; biases: (n,)."""
+    n, scales = codes.shape[1], bounds[SCALE]
+    dots, scores = np.zeros(n, np.int32), np.empty(n, np.float32)
+    for line in range(len(codes) // 2):
+        add_dots(codes[line], query.codes[line * NUMBERS : (line + 1) * NUMBERS], dots)
+    count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
     for item in range(n):
-        dots[item] = nibble_dot(packed, item * stride, query.codes)
-    shift, unit = 120 * query.total, query.unit
-    for item in range(n):
-        scores[item] = np.float32(16 * dots[item] - shift) * (unit * scales[item]) + biases[item]
+        scores[item] = (count * np.float32(dots[item]) - shift) * scales[item] + biases[item]
     for item in excluded:
         scores[item] = NOT_ELIGIBLE
     return scores
@@ -105,7 +102,8 @@ def _margin(item: Any, error: int, bounds: Floats, query: CodedQuery, slack: Any
 def _reaching(estimates: Floats, bounds: Floats, query: CodedQuery, slack: Any, bar: Any) -> Ints:
     """Return the items that may have a score of `bar` or more."""
     errors, lengths, n = bounds[COARSE_ERROR], bounds[LENGTH], len(estimates)
-    length, missed, least = query.length, query.missed, max(bar - slack, LOWEST)
+    length, missed = np.float32(query.length), np.float32(query.missed)  # in float64 the loop takes twice as long
+    least = np.float32(max(bar - slack, LOWEST))
     reaches = np.empty(-(-n // 8) * 8, np.bool_)
     reaches[n:] = False
     for item in range(n):
@@ -125,17 +123,27 @@ def _indices(marked: NDArray[np.bool_]) -> Ints:
     return found[:size]
 
 
+@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _column_maxima(estimates: Floats, columns: int) -> Floats:
+    """Return the best of each column, the estimates being laid out in rows of so many."""
+    maxima = np.full(columns, NOT_ELIGIBLE, np.float32)
+    for start in range(0, len(estimates), columns):
+        row = estimates[start : start + columns]
+        for column in range(len(row)):
+            maxima[column] = max(maxima[column], row[column])
+    return maxima
+
+
 @njit(nogil=True, cache=True)
 def _best_estimates(estimates: Floats, k: int) -> Ints:
-    """Return some items with the best estimates, about 2 k of them; all that are eligible if there are few blocks.
+    """Return some items with the best estimates, about 2 k; all that are eligible if there are not many more.
 
-    As in `kernels.top_k`, the best of a block stands for the block.
+    The best of a column stands for all in it, so that few numbers need sorting.
     """
-    n = len(estimates)
-    maxima = _block_maxima(estimates, max(1, n // (BLOCKS * k)))
-    wanted, least = int(SHARE * k), LOWEST
-    if wanted < len(maxima):
-        least = max(least, np.partition(maxima, len(maxima) - wanted)[len(maxima) - wanted])
+    n, columns, wanted, least = len(estimates), COLUMNS * k, int(SHARE * k), LOWEST
+    if columns < n:
+        maxima = _column_maxima(estimates, columns)
+        least = max(least, np.partition(maxima, columns - wanted)[columns - wanted])
     reaches = np.empty(-(-n // 8) * 8, np.bool_)
     reaches[n:] = False
     for item in range(n):
@@ -146,13 +154,12 @@ def _best_estimates(estimates: Floats, k: int) -> Ints:
 @njit(nogil=True, cache=True)
 def _finer(items: Ints, codes: Bytes, bounds: Floats, estimates: Floats, query: CodedQuery) -> Floats:
     """Return the estimates of some items by all eight bits."""
-    packed, n, stride = codes.reshape(codes.size), codes.shape[1], codes.shape[2]
-    finer = np.empty(len(items), np.float32)
-    half, shift = np.float32(0.5) * query.unit, 15 * query.total
+    packed, step, finer = codes.reshape(codes.size), codes[0].size, np.empty(len(items), np.float32)
+    lower, shift = len(codes) // 2 * step, 7.5 * query.total
     for place in range(len(items)):
         item = items[place]
-        dot = nibble_dot(packed, (n + item) * stride, query.codes)
-        finer[place] = estimates[item] + np.float32(2 * dot - shift) * (half * bounds[SCALE, item])
+        rest = (dot_of(packed, lower + item * BYTES, step, query.codes) - shift) * (query.unit * bounds[SCALE, item])
+        finer[place] = estimates[item] + rest
     return finer
 
 

@@ -16,12 +16,25 @@ def pytest_addoption(parser):
         default=os.environ.get("CANDGEN_FAULTS") == "full",
         help="full counts in tests/faults (or CANDGEN_FAULTS=full); `make faults`",
     )
+    parser.addoption(
+        "--fault-share",
+        type=float,
+        default=1.0,
+        help="with --full-faults: this share of the full counts, as 0.1 (at least the short form's)",
+    )
 
 
 @pytest.fixture(scope="session")
 def full_faults(request):
     """Whether tests/faults run their full counts instead of the short form."""
     return request.config.getoption("--full-faults")
+
+
+@pytest.fixture(scope="session")
+def counts(request, full_faults):
+    """Return how many of something a fault test does: `counts(short form, full form)`."""
+    share = request.config.getoption("--fault-share")
+    return lambda short, full: max(short, round(full * share)) if full_faults else short
 
 
 def pytest_collection_modifyitems(config, items):

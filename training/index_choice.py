@@ -5,9 +5,7 @@ recall@100 is the share of the exact best hundred that the graph finds.
 """
 
 import os
-import tempfile
 import time
-from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
@@ -109,7 +107,9 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
         measured = tune(scan, items, graph, queries, stop_when_slower=auto)
     kind: Kind = "hnsw" if (measured.good and items is embeddings) or not auto else "exact"
     metrics = _metrics(kind, items, graph, measured)
-    return IndexChoice(kind, _files(graph), {}, metrics) if kind == "hnsw" else IndexChoice(kind, {}, arrays, metrics)
+    if kind == "hnsw":
+        return IndexChoice(kind, hnsw.files(graph), {}, metrics)
+    return IndexChoice(kind, {}, arrays, metrics)
 
 
 def measure(scan: DotProductKNN, items: Embeddings, graph: hnsw.HnswGraph, queries: NDArray[np.int64]) -> Measured:
@@ -188,17 +188,6 @@ def exact_scan(items: Embeddings, codes: ScanCodes | None = None) -> DotProductK
     exact = DotProductKNN("exact", embedding_of(items, codes))
     exact.warm_up()
     return exact
-
-
-def _files(graph: hnsw.HnswGraph) -> dict[str, bytes]:
-    """Return the graph and its settings as the artifact's files."""
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / hnsw.GRAPH_FILE
-        graph.save(path)
-        return {
-            hnsw.GRAPH_FILE: path.read_bytes(),
-            hnsw.SETTINGS_FILE: graph.settings.model_dump_json().encode(),
-        }
 
 
 def _metrics(kind: Kind, items: Embeddings, graph: hnsw.HnswGraph, measured: Measured) -> dict[str, Any]:

@@ -49,9 +49,10 @@ class Config(BaseModel):
 
     N: int = Field(default=30, ge=1, le=DEPTH)
     """A candidate counts if it is among the ranker's best N of its request."""
-    target: Literal["ranker", "bought", "both"] = "both"
+    target: Literal["ranker", "bought", "both", "expected"] = "both"
     """What counts: the ranker would have it in its best N, it really was bought (as a share of all that was, which
-    is recall), or the sum of the two shares."""
+    is recall), or the sum of the two shares; or the ranker's score, which is what buying it was expected to be: less
+    noise than what was bought, where the ranker can be trusted."""
     positions: int = Field(default=DEPTH, ge=1, le=DEPTH)
     """Deepest position trained on, beyond which its score holds."""
     monotone: bool = True
@@ -107,6 +108,17 @@ class Logged(NamedTuple):
         items = np.ascontiguousarray(self.lists.items[:, :, :depth])
         return self._replace(lists=replace(self.lists, items=items), value=self.value[:, :, :depth])
 
+    def extend(self, more: "Logged") -> "Logged":
+        """Return both logs as one."""
+        items = np.concatenate([self.lists.items, more.lists.items], axis=1)
+        return Logged(
+            self.seen.extend(more.seen),
+            replace(self.lists, items=items),
+            np.concatenate([self.list_of, more.list_of + self.lists.items.shape[1]]),
+            np.concatenate([self.value, more.value]),
+            np.concatenate([self.timestamps, more.timestamps]),
+        )
+
 
 def make_config(values: Mapping[str, str]) -> Config:
     """Validate values from the command line."""
@@ -161,12 +173,17 @@ def see(
     return Seen(features, np.array([lengths[user] for user in users], np.float32), of_users)
 
 
-def worth(liked: Marks, bought: Marks, positives: Rows, config: Config) -> Floats:
+def worth(liked: Marks, bought: Marks, positives: Rows, config: Config, expected: Floats | None = None) -> Floats:
     """Return what the item at each place adds to the target, (n_requests, n_cgs, depth).
 
-    liked, bought: marks of that shape; positives: (n_requests,) how many items were bought. The unit is a
-    candidate among the ranker's N.
+    liked, bought: marks of that shape; positives: (n_requests,) how many items were bought; expected: the
+    ranker's scores, of that shape, wanted by the target of that name alone. The unit is a candidate among the
+    ranker's N.
     """
+    if config.target == "expected":
+        if expected is None:
+            raise ValueError("the target 'expected' needs the ranker's scores")
+        return config.N * expected
     of_bought = bought * (config.N / np.maximum(1, positives))[:, None, None]
     value = {"ranker": liked, "bought": of_bought, "both": liked + of_bought}[config.target]
     return value.astype(np.float32)

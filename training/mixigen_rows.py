@@ -30,6 +30,14 @@ class Seen(NamedTuple):
     habits: Floats | None = None
     """(n_requests, n_cgs, habits of the schema)"""
 
+    def extend(self, more: "Seen") -> "Seen":
+        """Return both one after the other; both are with habits or without."""
+        both = self.habits is not None and more.habits is not None
+        habits = np.concatenate([self.habits, more.habits]) if both else None
+        return Seen(
+            np.concatenate([self.features, more.features]), np.concatenate([self.lengths, more.lengths]), habits
+        )
+
 
 class Table(NamedTuple):
     """Rows for catboost, request by request."""

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from service import registry
 from service.artifact import Draft
@@ -25,7 +26,7 @@ from service.mix_model import MixModel
 from service.registry import Release
 from service.store import DATA, MIXIGEN, ReleaseManifest, Store, now
 from training import mixigen, ranker
-from training.candidate_log import RANDOM, blended_cgs, make_lists, write_log
+from training.candidate_log import RANDOM, Lists, blended_cgs, make_lists, write_log
 from training.errors import DataError
 from training.fitting import Model, fit
 from training.interactions import build, fingerprint
@@ -34,6 +35,8 @@ from training.mix_evaluation import Part
 from training.mixigen_habits import learn as learn_habits
 from training.ranker_features import learn_facts
 from training.requests import Requests, read_requests
+from training.served_log import Line, Served, take
+from training.served_log import see as see_served
 from training.timeline import LEARNING, SHARES, Timeline, make_timeline
 
 if TYPE_CHECKING:
@@ -103,6 +106,21 @@ def make_log(stage: Stage, config: mixigen.Config) -> dict[bool, Part]:
     return _ways(stage, "log", config.max_requests)
 
 
+def take_served(
+    stage: Stage, lines: Sequence[Line], events: pl.LazyFrame, *, before_validation: bool
+) -> dict[bool, Served]:
+    """Return the lines of a mix log that may be learnt from: from the candidate log's part on.
+
+    before_validation: and none of what a report is made of.
+    """
+    since, until = (
+        int(part.select(pl.col("timestamp").min()).collect().item())
+        for part in (stage.timeline.log, stage.timeline.validation)
+    )
+    end = until if before_validation else None
+    return take(lines, events, stage.release, stage.cgs, since=since, until=end)
+
+
 def write_candidate_log(stage: Stage, log: Mapping[bool, Part], path: Path) -> int:
     """Write the candidates of the log's requests, seen items allowed, and of `random`; return the rows."""
     requests = log[False].requests
@@ -123,13 +141,20 @@ def train_on(
     log: Mapping[bool, Part],
     config: mixigen.Config,
     habits: tuple[Habits, Habits] | None = None,
+    served: Mapping[bool, Served] | None = None,
 ) -> mixigen.Blend:
-    """Train a blender on the candidate log; habits: `make_habits`, which are made where they are wanted."""
+    """Train a blender on the candidate log, and on mixes that were served.
+
+    habits: `make_habits`, which are made where they are wanted.
+    """
     schema = stage.schema(log[False], config)
     if config.habits and habits is None:
         habits = make_habits(stage, log, config)
     before, after = habits if config.habits and habits else (None, None)
-    logs = [_logged(stage.release, log[way], schema, config, before) for way in WAYS]
+    logs = [_logged(stage, log[way], schema, config, before) for way in WAYS]
+    if served:
+        more = [_logged_served(stage, served[way], schema, config, before) for way in WAYS]
+        logs = [log.extend(own) if len(own.list_of) else log for log, own in zip(logs, more, strict=True)]
     blend: mixigen.Blend = _or_data_error(mixigen.train, logs, schema, config, len(stage.release.items))
     model = MixModel(blend.model.trees, schema, blend.model.base, after)
     return blend._replace(model=model)
@@ -192,16 +217,43 @@ def _ways(stage: Stage, name: str, most: int) -> dict[bool, Part]:
 
 
 def _logged(
-    release: Release, log: Part, schema: MixSchema, config: mixigen.Config, habits: Habits | None
+    stage: Stage, log: Part, schema: MixSchema, config: mixigen.Config, habits: Habits | None
 ) -> mixigen.Logged:
     n_cgs = len(schema.cgs)
+    expected = _expected(stage, log.requests, log.lists, config)
     return mixigen.Logged(
-        mixigen.see(release, log.requests, schema, exclude_seen=log.lists.exclude_seen, habits=habits),
+        mixigen.see(stage.release, log.requests, schema, exclude_seen=log.lists.exclude_seen, habits=habits),
         log.lists,
         log.list_of,
-        mixigen.worth(log.liked(config.N)[:, :n_cgs], log.bought[:, :n_cgs], log.requests.positives, config),
+        mixigen.worth(log.liked(config.N)[:, :n_cgs], log.bought[:, :n_cgs], log.requests.positives, config, expected),
         log.requests.timestamps,
     )
+
+
+def _logged_served(
+    stage: Stage, served: Served, schema: MixSchema, config: mixigen.Config, habits: Habits | None
+) -> mixigen.Logged:
+    """Return lines of a mix log as if they were of the candidate log; all is known from before the log's part."""
+    requests, lists, n_items = served.requests, served.lists, len(stage.release.items)
+    list_of = np.arange(len(requests))
+    facts = learn_facts(stage.timeline.before("log"), stage.release)
+    best = ranker.best_items(stage.ranker, requests, lists, facts, config.N, list_of)
+    of_best = np.repeat(list_of, config.N)
+    liked = mark(lists.items, list_of, of_best, best.ravel().astype(np.int64), n_items)
+    bought = mark(lists.items, list_of, requests.request, requests.item, n_items)
+    expected = _expected(stage, requests, lists, config, list_of)
+    value = mixigen.worth(liked, bought, requests.positives, config, expected)
+    return mixigen.Logged(see_served(served, stage.release, schema, habits), lists, list_of, value, requests.timestamps)
+
+
+def _expected(
+    stage: Stage, requests: Requests, lists: Lists, config: mixigen.Config, list_of: NDArray[np.int64] | None = None
+) -> NDArray[np.float32] | None:
+    """Return the ranker's scores of places, if they are what is learnt; by what was known before the log."""
+    if config.target != "expected":
+        return None
+    facts = learn_facts(stage.timeline.before("log"), stage.release)
+    return ranker.place_scores(stage.ranker, requests, lists, facts, list_of)
 
 
 def _fit(events: pl.LazyFrame, models: Sequence[Model], folder: Path) -> Release:

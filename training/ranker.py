@@ -5,6 +5,7 @@ catboost is imported where it is used, so that every other command works without
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -111,23 +112,50 @@ def train(sources: Sequence[tuple[Requests, Lists]], facts: Facts, config: Confi
     return model
 
 
-def best_items(model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, n: int) -> NDArray[np.int32]:
-    """Return the ranker's (n_requests, n) best items over all generators' candidates; −1 where there are fewer."""
-    pools, result = Pools.of(lists), np.full((len(requests), n), END, np.int32)
-    list_of = lists.row_of(requests.user)
-    for first in track(range(0, len(requests), REQUESTS_TOGETHER), "ranker"):
-        chunk = list_of[first : first + REQUESTS_TOGETHER]
-        request, row = pools.expand(chunk)
-        if not len(row):
-            continue
-        item = pools.items[row]
-        scores = model.predict(_features(facts, requests, first + request, item, pools.ranks[row]))
+def best_items(
+    model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, n: int, list_of: Rows | None = None
+) -> NDArray[np.int32]:
+    """Return the ranker's (n_requests, n) best items over all generators' candidates; −1 where there are fewer.
+
+    list_of: (n_requests,) the list of each request; none: that of its user.
+    """
+    result = np.full((len(requests), n), END, np.int32)
+    for first, request, item, scores in _scored(model, requests, lists, facts, list_of):
         order = np.lexsort((item, -scores, request))
-        start = np.searchsorted(request, np.arange(len(chunk)))
-        rank = np.arange(len(order)) - start[request[order]]
+        start = np.searchsorted(request, request[order])
+        rank = np.arange(len(order)) - start
         best = order[rank < n]
         result[first + request[best], rank[rank < n]] = item[best]
     return result
+
+
+def place_scores(
+    model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, list_of: Rows | None = None
+) -> Floats:
+    """Return the ranker's score (n_requests, n_cgs, depth) of the item at each place; 0 past a list's end."""
+    rows = lists.row_of(requests.user) if list_of is None else list_of
+    found = np.zeros((len(requests), *np.array(lists.items.shape)[[0, 2]]), np.float32)
+    for first, request, item, scores in _scored(model, requests, lists, facts, list_of):
+        starts = np.searchsorted(request, np.arange(request.max() + 2))
+        for one, (start, stop) in enumerate(pairwise(starts.tolist())):
+            own = lists.items[:, rows[first + one]]
+            there = own != END
+            found[first + one][there] = scores[start:stop][np.searchsorted(item[start:stop], own[there])]
+    return found
+
+
+def _scored(
+    model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, list_of: Rows | None
+) -> Iterator[tuple[int, Rows, Rows, Floats]]:
+    """Yield for some requests at a time: the first, and of all candidates request (from it), item and score."""
+    pools = Pools.of(lists)
+    list_of = lists.row_of(requests.user) if list_of is None else list_of
+    for first in track(range(0, len(requests), REQUESTS_TOGETHER), "ranker"):
+        request, row = pools.expand(list_of[first : first + REQUESTS_TOGETHER])
+        if len(row):
+            item = pools.items[row]
+            X = _features(facts, requests, first + request, item, pools.ranks[row])
+            yield first, request, item, model.predict(X)
 
 
 def make_model(loss: str, iterations: int, config: Any, **more: Any) -> "CatBoostRanker":

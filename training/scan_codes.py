@@ -19,7 +19,7 @@ def encode(vectors: NDArray[np.float32]) -> ScanCodes:
     """Code item vectors (n, dim): code c stands for (c − 127.5) · scale, the scale being the item's own."""
     n, dim = vectors.shape
     lines = -(-dim // NUMBERS)
-    codes = np.zeros((2, n, lines * BYTES), np.uint8)
+    codes = np.zeros((2 * lines, n, BYTES), np.uint8)
     bounds = np.zeros((4, n), np.float32)
     for low in range(0, n, SLAB):
         part = slice(low, low + SLAB)
@@ -35,8 +35,8 @@ def encode(vectors: NDArray[np.float32]) -> ScanCodes:
             (ERROR, ratio - (whole - MIDDLE)),
         ):
             bounds[row, part] = np.linalg.norm(missed, axis=1) * scales * ROUNDING_UP
-        codes[0, part] = _packed(whole.astype(np.uint8) >> 4, lines)
-        codes[1, part] = _packed(whole.astype(np.uint8) & 15, lines)
+        codes[:lines, part] = _packed(whole.astype(np.uint8) >> 4, lines)
+        codes[lines:, part] = _packed(whole.astype(np.uint8) & 15, lines)
     return ScanCodes(codes, bounds)
 
 
@@ -51,7 +51,7 @@ def arrays(codes: ScanCodes) -> dict[str, NDArray[Any]]:
 
 
 def _packed(numbers: NDArray[np.uint8], lines: int) -> NDArray[np.uint8]:
-    """Pack numbers below 16, (n, dim), into whole lines as `service.nibbles` reads them."""
+    """Pack numbers below 16, (n, dim), into (lines, n, 64) as `service.nibbles` reads them."""
     padded = np.zeros((len(numbers), lines, 2, BYTES), np.uint8)
     padded.reshape(len(numbers), lines * NUMBERS)[:, : numbers.shape[1]] = numbers
-    return (padded[:, :, 0] | padded[:, :, 1] << 4).astype(np.uint8).reshape(len(numbers), lines * BYTES)
+    return (padded[:, :, 0] | padded[:, :, 1] << 4).astype(np.uint8).swapaxes(0, 1)

@@ -92,7 +92,7 @@ def _embedding(name: str, artifact: Artifact, items: ItemMap, make_fold_in: Make
 def _coded(name: str, artifact: Artifact, vectors: NDArray[np.float32], biases: NDArray[np.float32]) -> CodedVectors:
     codes = ScanCodes(array(artifact, "scan_codes"), array(artifact, "scan_bounds"))
     n, dim = vectors.shape
-    wanted = (2, n, -(-dim // NUMBERS) * BYTES), (4, n)
+    wanted = (2 * -(-dim // NUMBERS), n, BYTES), (4, n)
     seen = codes.codes.shape, codes.bounds.shape
     if seen != wanted:
         raise ArtifactError(f"{name}: scan_codes and scan_bounds are {seen}, wanted {wanted}; fit the model again")

@@ -35,7 +35,7 @@ class CodedRanking:
         """Estimate all scores for a user vector; excluded: model's items; scores: scores all vectors."""
         self._coded, self._vector, self._items, self._scores = coded, vector, items, scores
         codes = coded.codes.codes
-        self._query = scan_kernels.code_query(vector, 2 * codes.shape[2])
+        self._query = scan_kernels.code_query(vector, len(codes) // 2)
         self._estimates = scan_kernels.coarse_scores(codes, coded.codes.bounds, coded.biases, self._query, excluded)
         self._found: Candidates | None = None
         self._exact: ScoreRanking | None = None

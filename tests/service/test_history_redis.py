@@ -117,6 +117,25 @@ def test_another_worker_learns_who_was_forgotten_and_a_flushed_redis_is_told_aga
     with_store(server.url, work)
 
 
+@pytest.mark.parametrize("days", [-400, 400])
+def test_it_learns_who_was_forgotten_whatever_the_clock_says(server, monkeypatch, days):
+    server.flush()
+    real = time.time
+
+    async def work(store):
+        other = RedisEvents(server.url, 2000)
+        running = asyncio.create_task(other.run())
+        await until(lambda: other._synced > 0)
+        monkeypatch.setattr(history_redis.time, "time", lambda: real() + days * 86_400)
+        await store.forget(8)
+        monkeypatch.setattr(history_redis.time, "time", real)
+        await until(lambda: other.is_forgotten(8))
+        running.cancel()
+        await other.close()
+
+    with_store(server.url, work)
+
+
 def test_a_refused_command_fails_its_request_alone(server):
     server.flush()
     server.client().set(key_of(1), "a text, no sorted set")

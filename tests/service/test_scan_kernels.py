@@ -45,7 +45,7 @@ def test_estimates_miss_scores_by_no_more_than_their_margins(n, dim, kind):
     vectors, biases, query = model(n, dim, kind)
     coded = CodedVectors(vectors, biases, encode(vectors))
     codes, bounds = coded.codes
-    asked = scan_kernels.code_query(query, 2 * codes.shape[2])
+    asked = scan_kernels.code_query(query, len(codes) // 2)
     none = np.empty(0, np.int32)
     coarse = scan_kernels.coarse_scores(codes, bounds, biases, asked, none)
     fine = scan_kernels._finer(np.arange(n, dtype=np.int32), codes, bounds, coarse, asked)

@@ -96,6 +96,15 @@ def test_worth_is_in_candidates_among_the_best_n():
         assert mixigen.worth(liked, bought, np.array([4]), config).tolist() == [[wanted]]
 
 
+def test_expected_worth_is_the_rankers_score_in_the_same_unit():
+    config = Config(N=30, target="expected")
+    marks = np.zeros((1, 1, 2), np.bool_)
+    scores = np.float32([[[0.5, 0.1]]])
+    np.testing.assert_allclose(mixigen.worth(marks, marks, np.array([4]), config, scores), [[[15, 3]]])
+    with pytest.raises(ValueError, match="needs the ranker's scores"):
+        mixigen.worth(marks, marks, np.array([4]), config)
+
+
 def test_one_moment_is_not_enough():
     rng = np.random.default_rng(0)
     logs = [logged(rng, 5)[0]._replace(timestamps=np.zeros(5, np.int64)) for _ in range(2)]

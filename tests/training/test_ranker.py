@@ -126,3 +126,19 @@ def test_one_request_is_not_enough(stage):
     facts = learn_facts(stage.timeline.before("ranker"), stage.release)
     with pytest.raises(ValueError, match="to train the ranker on, wanted two"):
         ranker.train([(requests, lists)], facts, blending.SMALL_RANKER)
+
+
+@pytest.mark.parametrize("column", [FEATURES.index("item_popularity"), len(FEATURES)])
+def test_scores_of_places_are_those_of_their_items(stage, column):
+    requests = stage.ranked.take(np.arange(25))
+    lists = make_lists(stage.release, stage.cgs, requests.user, exclude_seen=False)
+    facts = learn_facts(stage.timeline.before("ranker"), stage.release)
+    found = ranker.place_scores(Scripted(column), requests, lists, facts)
+    popularity = facts.items[:, FEATURES.index("item_popularity") - len(facts.users[0])]
+    for row, own in enumerate(lists.row_of(requests.user)):
+        for cg, position in np.ndindex(*found.shape[1:]):
+            item = lists.items[cg, own, position]
+            at = np.flatnonzero(lists.items[0, own] == item)
+            first = np.float32(1 / (at[0] + 1)) if len(at) else 0
+            wanted = 0 if item == END else first if column == len(FEATURES) else popularity[item]
+            assert found[row, cg, position] == pytest.approx(wanted)

@@ -44,7 +44,7 @@ SECTIONS: Mapping[str, Callable[[Bench], list[Section]]] = {
     "mixigen": blend,
 }
 """What is measured under a name begins with it: `Kept.forget`."""
-QUICK_INTERACTIONS = 100_000
+QUICK_INTERACTIONS = 120_000
 """`--quick` takes so many users that they have about so many interactions."""
 
 
@@ -115,6 +115,7 @@ def _facts(bench: Bench) -> dict[str, str]:
     release = bench.release
     data: Manifest = release.artifacts["data"]
     return {
+        "Made by": f"python -m training benchmark --dataset {bench.dataset} --out DIR{' --quick' * bench.quick}",
         "Train part": f"{len(release.users):,} users, {len(release.items):,} items; cut by {bench.plan.split_by}",
         "Machine": machine(),
         "Fingerprint of the data": data.data_fingerprint[:16],

@@ -16,7 +16,7 @@ from training.index_choice import MIN_RECALL, IndexConfig, K, embedding_of, exac
 from training.pipeline import say
 from training.report.bench import SEED, Bench
 from training.report.interval import mean_and_half
-from training.report.model import Chart, Point, Section, Table, around, missing
+from training.report.model import Chart, Point, Section, Table, missing
 
 EFS = (128, 256, 512, 1024, 2048, 4096)
 """From the least that a search for a hundred takes."""
@@ -63,7 +63,7 @@ def graph_and_scan(bench: Bench, name: str) -> dict[str, Any]:
 
 def _charts(curves: dict[str, list[dict[str, float]]]) -> list[Chart]:
     x_label = "ef, length of the search list (logarithmic)"
-    recall = {name: [around(row["ef"], row["recall"], row["half"]) for row in rows] for name, rows in curves.items()}
+    recall = {name: [_recall(row) for row in rows] for name, rows in curves.items()}
     speed = {name: [Point(x=row["ef"], y=row["exact"] / row["ann"]) for row in rows] for name, rows in curves.items()}
     above = "Times as fast as looking at every item (medians): below 1 the exact scan is faster as well as exact."
     return [
@@ -78,6 +78,11 @@ def _charts(curves: dict[str, list[dict[str, float]]]) -> list[Chart]:
             see=above,
         ),
     ]
+
+
+def _recall(row: dict[str, float]) -> Point:
+    mean, half = row["recall"], row["half"]
+    return Point(x=row["ef"], y=mean, low=mean - half, high=min(1.0, mean + half))
 
 
 def _measure(bench: Bench, name: str) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from html import escape
 
 from training.report import svg
 from training.report.model import Chart, Point
-from training.report.scale import Scale, number
+from training.report.scale import Scale, mark, number
 
 WIDE, NARROW = 640, 360
 """Widths in pixels, of a desk and of a phone: text is as large in both."""
@@ -50,14 +50,14 @@ def _lines(chart: Chart, width: int, top: float) -> tuple[str, float]:
     points = [point for series in chart.series.values() for point in series]
     start, floor = top + 22, top + 22 + 0.36 * WIDE
     y = Scale(_extremes(points), floor, start, log=chart.log_y)
-    left = 12 + CHARACTER * max(len(number(tick)) for tick in y.ticks)
+    left = 12 + CHARACTER * max(len(mark(tick)) for tick in y.ticks)
     x = Scale([float(point.x) for point in points], left + 4, width - RIGHT - 4, log=chart.log_x, tight=True)
     parts = [svg.text(GAP, top + 8, chart.y_label, "start", "axis")]
     for tick in y.ticks:
         parts.append(svg.line("grid", left, width - RIGHT, y(tick), y(tick)))
-        parts.append(svg.text(left - 6, y(tick) + 4, number(tick), "end"))
+        parts.append(svg.text(left - 6, y(tick) + 4, mark(tick), "end"))
     for tick in x.ticks:
-        parts += [svg.line("grid", x(tick), x(tick), floor, floor + 5), svg.text(x(tick), floor + 18, number(tick))]
+        parts += [svg.line("grid", x(tick), x(tick), floor, floor + 5), svg.text(x(tick), floor + 18, mark(tick))]
     parts.append(svg.text((left + width - RIGHT) / 2, floor + 36, chart.x_label, css="axis"))
     for row, series in enumerate(chart.series.values()):
         parts.append(_curve(row, [(x(float(point.x)), point) for point in series], y))
@@ -88,7 +88,7 @@ def _bars(chart: Chart, width: int, top: float) -> tuple[str, float]:
     x = Scale(_extremes(points), left, width - RIGHT - 38, log=chart.log_y, zero=True)
     parts = [svg.text(left, top + 8, chart.x_label, "start", "axis")]
     for tick in x.ticks:
-        parts += [svg.line("grid", x(tick), x(tick), start, floor), svg.text(x(tick), floor + 16, number(tick))]
+        parts += [svg.line("grid", x(tick), x(tick), start, floor), svg.text(x(tick), floor + 16, mark(tick))]
     parts.append(svg.text((left + width - RIGHT) / 2, floor + 34, chart.y_label, css="axis"))
     for place, name in enumerate(names):
         parts.append(svg.text(left - 6, start + (place + 0.5) * step + 4, name, "end", "name"))
@@ -111,7 +111,7 @@ def _bar(row: int, point: Point, x: Scale, left: float, at: float, thick: int) -
     if point.low is not None and point.high is not None:
         parts.append(svg.line("whisker", x(point.low), x(point.high), middle, middle))
         end = max(end, x(point.high))
-    if thick > 8:
+    if thick > 8 and (not x.log or point.high is None):  # a dot's value would stand far from it
         parts.append(svg.text(end + 5, middle + 4, number(point.y), "start"))
     return "".join(parts)
 

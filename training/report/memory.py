@@ -17,6 +17,7 @@ from training.report.resident import ALL, ASKED
 MIB = 2**20
 SPARSE = 100
 """Weights of a row that a sparse EASE is shown with."""
+ARRAYS = "arrays"
 FILES, OWN, MAPPED = "files on disk, MiB", "own memory, MiB", f"mapped after {ASKED} requests, MiB"
 
 
@@ -40,7 +41,7 @@ def memory(bench: Bench) -> list[Section]:
     )
     together = grown.get(ALL, {})
     table: Table = rows | {
-        ALL: {"arrays": "", FILES: round(total / MIB, 2), MAPPED: together.get("mapped"), OWN: together.get("own")}
+        ALL: {FILES: round(total / MIB, 2), MAPPED: together.get("mapped"), OWN: together.get("own")}
     }
     return [Section(title="Memory", see=see, table=table | _other_forms(bench), charts=[chart])]
 
@@ -53,10 +54,10 @@ def _row(bench: Bench, name: str, grown: Mapping[str, float]) -> dict[str, Any]:
         if key not in ("item_ids", "user_ids")
     ]
     return {
-        "arrays": ", ".join([*arrays, *manifest.files]),
         FILES: round(manifest.bytes / MIB, 2),
         MAPPED: grown.get("mapped"),
         OWN: grown.get("own"),
+        ARRAYS: ", ".join([*arrays, *manifest.files]),
     }
 
 
@@ -65,10 +66,10 @@ def _other_forms(bench: Bench) -> Table:
     rows: Table = {}
     for name in embeddings(bench):
         size = graph_and_scan(bench, name)["graph MiB"]
-        rows[f"{name}, its graph"] = {"arrays": "index.bin; not mapped: each worker's own", FILES: size, OWN: size}
+        rows[f"{name}, its graph"] = {FILES: size, OWN: size, ARRAYS: "index.bin; not mapped: each worker's own"}
     sparse = pruned_to(bench, SPARSE)
     if sparse:
-        rows[f"ease, {SPARSE} largest of a row"] = {"arrays": "sparse weights", FILES: sparse["MiB"]}
+        rows[f"ease, {SPARSE} largest of a row"] = {FILES: sparse["MiB"], ARRAYS: "sparse weights"}
     return rows
 
 

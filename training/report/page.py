@@ -71,9 +71,13 @@ def _section(row: int, section: Section) -> str:
     table = _table(section.title, section.table) if section.table else ""
     note = f'<p class="note">{escape(section.measured)}</p>' if section.measured else ""
     return (
-        f'<section id="s{row}"><h2>{escape(section.title)}</h2><p>{escape(section.see)}</p>'
+        f'<section id="s{row}"><h2>{escape(section.title)}</h2><p>{_words(section.see)}</p>'
         f"{figures}{table}{note}</section>"
     )
+
+
+def _words(sentence: str) -> str:
+    return re.sub(r"`([^`]*)`", r"<code>\1</code>", escape(sentence))
 
 
 def _figure(chart: Chart) -> str:
@@ -81,7 +85,7 @@ def _figure(chart: Chart) -> str:
     drawn = "".join(
         f'<div class="{css}">{draw(chart, width)}</div>' for css, width in (("wide", WIDE), ("narrow", NARROW))
     )
-    caption = f"<figcaption>{escape(chart.see)}</figcaption>" if chart.see else ""
+    caption = f"<figcaption>{_words(chart.see)}</figcaption>" if chart.see else ""
     return f"<figure>{caption}{drawn}</figure>"
 
 

@@ -44,8 +44,13 @@ class Scale:
 
 
 def number(value: float) -> str:
-    """Write a mark."""
+    """Write a value."""
     return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.3g}"
+
+
+def mark(tick: float) -> str:
+    """Write a round number, all of it."""
+    return f"{tick:,.0f}" if abs(tick) >= 1000 else f"{tick:.6g}"
 
 
 def _linear_ticks(low: float, high: float) -> list[float]:

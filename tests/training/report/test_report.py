@@ -298,6 +298,7 @@ def test_nothing_of_a_chart_is_cut_off(kind: str, width: int) -> None:
 
 
 def test_markup_in_names_stays_text() -> None:
-    section = Section(title="<b>", see="a & b.", table={"<i>": {"<u>": "<s>"}})
+    section = Section(title="<b>", see="a & `b < c`.", table={"<i>": {"<u>": "<s>"}})
     html = page.html("<h>", {"<k>": "<v>"}, [section])
     assert not re.findall(r"<(b|i|u|s|k|v|h)>", html)
+    assert "a &amp; <code>b &lt; c</code>." in html
