@@ -4,10 +4,11 @@ STORE ?= models_store
 DATASET ?= complete-journey
 HOST ?= 127.0.0.1
 PORT ?= 8000
+SHARE ?= 1
 COMPOSE_DATASET ?= movielens-100k
 BIN := $(VENV)/bin
 
-.PHONY: help install serve check test test-slow faults loadtest lock compose-test format clean
+.PHONY: help install serve check test test-slow faults soak loadtest lock compose-test format clean
 
 help:  ## list the targets
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | expand -t 12
@@ -39,7 +40,10 @@ test-slow: install  ## the long forms too
 	$(BIN)/pytest --run-slow
 
 faults: install  ## the fault tests with their full counts (long); RELIABILITY.md has the numbers
-	$(BIN)/pytest tests/faults --full-faults --run-slow --timeout 7200 -rA
+	$(BIN)/pytest tests/faults --full-faults --fault-share $(SHARE) --run-slow --timeout 7200 -rA --deselect tests/faults/test_soak.py
+
+soak: install  ## ten million requests with swaps (SHARE=0.1: a million): nothing grows
+	$(BIN)/pytest tests/faults/test_soak.py --full-faults --fault-share $(SHARE) --run-slow -s
 
 loadtest: install  ## locust against HOST:PORT in steps, without its page; writes reports/loadtest.html
 	mkdir -p reports

@@ -40,7 +40,10 @@ def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT (exit status 0); a usage error is one line and status 2."""
     settings = _settings(arguments)
     listener = listen(settings.host, settings.port)
-    environment.prepare()
+    try:
+        environment.prepare()
+    except CandgenError as error:
+        _fail(str(error))
     # a worker process reads its settings from the environment
     os.environ.update({f"{PREFIX}{name.upper()}": str(getattr(settings, name)) for name in _FLAGS})
     for number in (signal.SIGTERM, signal.SIGINT):

@@ -16,7 +16,7 @@ from service.hot import HotApp
 from service.metrics_share import Share, shared_folder
 from service.middleware import EdgeMiddleware
 from service.other_releases import OtherReleases
-from service.protocol import DRAIN, GATE
+from service.protocol import AT_ONCE, DRAIN, GATE
 from service.serving import LOADING, Holder
 from service.settings import Settings
 from service.swap import Swapper
@@ -43,6 +43,7 @@ def create_app(given: Settings) -> FastAPI:
     app.state.share = Share(shared_folder())
     app.state.gate = Gate(given.queue_budget_ms / 1000)
     app.state.drain = Drain(given.drain_seconds)
+    app.state.at_once = app.at_once
     app.state.patience = PATIENCE_SECONDS if given.workers > 1 else 0
     front = playground.router if given.playground else playground.without
     routers = (routes.router, history_routes.router, admin.router, docs.router, front)
@@ -74,7 +75,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[dict[str, Any]]:
     tasks = [asyncio.create_task(one) for one in work]
     await _first_load(holder, app.state.patience)
     try:
-        yield {GATE: app.state.gate, DRAIN: app.state.drain}
+        yield {GATE: app.state.gate, DRAIN: app.state.drain, AT_ONCE: app.state.at_once}
     finally:
         for task in tasks:
             task.cancel()

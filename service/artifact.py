@@ -9,8 +9,8 @@ import json
 import os
 import re
 import secrets
+import shutil
 import stat
-import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service import validated
 from service.errors import ArtifactError
 from service.ids import IdType, id_type_of
 
@@ -28,7 +29,7 @@ NAME_PATTERN = r"^[A-Za-z0-9][A-Za-z0-9_-]{0,63}$"
 _MAX_MANIFEST_BYTES = 4 << 20
 _CHUNK = 4 << 20
 _FILE_NAME = re.compile(r"[a-z][a-z0-9_]{0,63}(\.[a-z]{1,8})?")
-_DTYPE = re.compile(r"^(<i4|<i8|<u4|<u8|<f4|<f8|\|u1|\|i1|\|b1|\|S[1-9][0-9]{0,5})$")
+_DTYPE = re.compile(r"^(<i4|<i8|<u2|<u4|<u8|<f4|<f8|\|u1|\|i1|\|b1|\|S[1-9][0-9]{0,5})$")
 
 Arrays = Mapping[str, NDArray[Any]]
 
@@ -109,6 +110,15 @@ def write(parent: Path, draft: Draft) -> tuple[Path, Manifest]:
     parent.mkdir(parents=True, exist_ok=True)
     folder = parent / f".tmp-{os.getpid()}-{secrets.token_hex(4)}"
     folder.mkdir()
+    try:
+        return folder, _fill(folder, draft)
+    except BaseException:
+        shutil.rmtree(folder, ignore_errors=True)  # a disk that is full must not stay full of this
+        raise
+
+
+def _fill(folder: Path, draft: Draft) -> Manifest:
+    """Write a draft's files, its manifest last."""
     arrays = {name: _write_array(folder / f"{name}.npy", array) for name, array in draft.arrays.items()}
     files = {name: _write_file(folder / name, content) for name, content in draft.files.items()}
     config = json.loads(json.dumps(dict(draft.config)))
@@ -130,7 +140,7 @@ def write(parent: Path, draft: Draft) -> tuple[Path, Manifest]:
     manifest = manifest.model_copy(update={"version": _version(manifest)})
     _write_file(folder / MANIFEST, manifest.model_dump_json(indent=1).encode())
     sync_folder(folder)
-    return folder, manifest
+    return manifest
 
 
 def _version(manifest: Manifest) -> str:
@@ -247,13 +257,13 @@ def open_regular(path: Path) -> BinaryIO:
 
 
 def _check_file(path: Path, entry: FileEntry) -> bool:
-    """Check a file against its entry; return whether this process has validated the very same file before."""
+    """Check a file against its entry; return whether the very same file was validated before."""
     try:
         with open_regular(path) as file:
             seen = os.fstat(file.fileno())
             if seen.st_size != entry.size:
                 raise ArtifactError(f"{path}: has {seen.st_size} bytes, the manifest says {entry.size}")
-            if _validated.get(path) == (entry, _signature(seen)):
+            if validated.knows(path, entry.sha256, seen):
                 return True
             digest = hashlib.file_digest(cast("Any", file), "sha256").hexdigest()
     except OSError as error:
@@ -263,22 +273,9 @@ def _check_file(path: Path, entry: FileEntry) -> bool:
     return False
 
 
-_validated: dict[Path, tuple[FileEntry, tuple[int, ...]]] = {}
-"""Files found good by this process, as long as nobody touches them: so a rollback is a matter of milliseconds."""
-_SETTLED_SECONDS = 2.0
-"""A file changed this short ago may change again within the resolution of its times."""
-
-
-def _signature(of: os.stat_result) -> tuple[int, ...]:
-    return of.st_dev, of.st_ino, of.st_size, of.st_mtime_ns, of.st_ctime_ns
-
-
 def _note_validated(folder: Path, entries: Mapping[str, FileEntry]) -> None:
     for name, entry in entries.items():
-        path = folder / name
-        seen = path.lstat()
-        if time.time() - max(seen.st_mtime, seen.st_ctime) > _SETTLED_SECONDS:
-            _validated[path] = entry, _signature(seen)
+        validated.note(folder / name, entry.sha256, (folder / name).lstat())
 
 
 def _map_array(path: Path, entry: ArrayEntry) -> NDArray[Any]:

@@ -48,6 +48,10 @@ class HistoryProvider(Protocol):
         """Return the history of a user."""
         ...
 
+    def at_hand(self, user: Id) -> Lookup | None:
+        """Return what `get` would where that needs no waiting, None where it does."""
+        ...
+
 
 class SnapshotHistory:
     """Histories as of the training data, mapped from the release's `data` artifact."""
@@ -79,6 +83,10 @@ class SnapshotHistory:
 
     async def get(self, user: Id) -> Lookup:
         """Return `lookup(user)`; nothing to wait for."""
+        return Lookup(self.lookup(user))
+
+    def at_hand(self, user: Id) -> Lookup:
+        """Return the same."""
         return Lookup(self.lookup(user))
 
 

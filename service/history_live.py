@@ -89,6 +89,9 @@ class LiveHistory:
         metrics.count("history_lookups", ("live", "events" if live.events else "none"))
         return Lookup(self._merged(user, live))
 
+    def at_hand(self, _: Id) -> None:
+        """A store has to be asked."""
+
     def _merged(self, user: Id, live: LiveEvents) -> History | None:
         stored = None if live.forgotten else self._snapshot.lookup(user)
         if not live.events:

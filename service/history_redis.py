@@ -182,7 +182,10 @@ class RedisEvents:
         new = await self._client.zrangebyscore(_FORGOTTEN_KEY, self._synced - _OVERLAP_SECONDS, "+inf")
         self._forgotten.update(user.decode() for user in new)
         self._synced = start
-        if self._forgotten and await self._client.zcard(_FORGOTTEN_KEY) < len(self._forgotten):
+        there = await self._client.zcard(_FORGOTTEN_KEY)
+        if there > len(self._forgotten):  # noted by a clock that was back by more than the overlap
+            self._forgotten.update(user.decode() for user in await self._client.zrange(_FORGOTTEN_KEY, 0, -1))
+        if there < len(self._forgotten):
             log.warning("redis lost its data; it is told of %d forgotten users again", len(self._forgotten))
             await self._client.zadd(_FORGOTTEN_KEY, dict.fromkeys(self._forgotten, start), nx=True)
 

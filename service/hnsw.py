@@ -1,11 +1,12 @@
 """A graph over item vectors for approximate maximum inner product search (HNSW, by hnswlib).
 
 An item is a point: its vector and, unless all biases are zero, its bias against a 1 in the query.
-Two spaces, of which `training.index_choice` measures the better for each embedding (recall@100 on
-Complete Journey at M 16, ef 200, ef_construction 200: ALS ip .89, uncentred .73, l2 .46; BPR ip .68, l2 .94):
+Two spaces, of which `training.index_choice` measures the better for each embedding; `python -m loadtest.ann`
+prints both for the embeddings of a release:
 
 - `ip`: hnswlib's inner product, after subtracting the mean point, which changes no order. It is no
-  metric, so the graph is a heuristic, but it is the better one where lengths differ much (ALS).
+  metric, so the graph is a heuristic: in dense clusters it has parts that no search reaches, however long
+  its list. But it is the better one where lengths differ much (ALS).
 - `l2`: one more coordinate, sqrt(max length² − length²), makes the order by inner product one by
   distance (Bachrach et al. 2014, "Speeding up the Xbox recommender system"). Exact, and the better
   one where lengths are alike (BPR); else that coordinate drowns all others.
@@ -13,6 +14,7 @@ Complete Journey at M 16, ef 200, ef_construction 200: ALS ip .89, uncentred .73
 
 import math
 import struct
+import tempfile
 from pathlib import Path
 from typing import Literal
 
@@ -29,6 +31,7 @@ GRAPH_FILE, SETTINGS_FILE = "index.bin", "index.json"
 """Names of the graph and of its settings among an artifact's files."""
 _HEADER = struct.Struct("<6Q")
 _PROBES = 256
+_NONE = np.empty(0, np.uint64)
 _UNIT = 2.0**-24
 """Relative error of one float32 operation."""
 
@@ -50,9 +53,14 @@ class HnswGraph:
         """Take an index filled with the points of these vectors."""
         self._index = index
         self._dim, self._biased = vectors.shape[1], bool(biases.any())
-        self._radius = _radius(vectors, biases)
-        self._count, self._wider = int(index.element_count), int(index.dim) > self._dim
+        self._query = index.knn_query
+        self._count, self._wide = int(index.element_count), int(index.dim)
+        self._wider = self._wide > self._dim
         self.settings = settings
+        self.rounding = _rounding(settings.space, self._dim, self._biased, _radius(vectors, biases))
+        """(a, b, c): for a query of a length, a·length² + b·length + c bounds how far rounding (float32) may set the
+        order of a search apart from that of exact scores: an item that comes before another is at most so much lower.
+        """
         self.set_ef(settings.ef)
 
     def __len__(self) -> int:
@@ -68,28 +76,19 @@ class HnswGraph:
         self.settings = self.settings.model_copy(update={"ef": ef})
         self._index.set_ef(ef)
 
-    def search(self, vector: Floats, k: int) -> NDArray[np.uint64] | None:
-        """Return about the best k items for a finite vector (dim,), None where hnswlib gives up."""
+    def search(self, vector: Floats, k: int) -> NDArray[np.uint64]:
+        """Return about the best k items for a finite vector (dim,), none where hnswlib gives up."""
         query = vector
         if self._wider:
-            query = np.zeros(self._index.dim, np.float32)
+            query = np.zeros(self._wide, np.float32)
             query[: self._dim] = vector
             query[self._dim] = self._biased
         try:
-            labels, _ = self._index.knn_query(query, k=min(k, self._count), num_threads=1)
+            labels, _ = self._query(query, k if k < self._count else self._count, 1)
         except RuntimeError:  # "Cannot return the results in a contiguous 2D array": fewer than k reached
-            return None
+            return _NONE
         found: NDArray[np.uint64] = labels[0]
         return found
-
-    def rounding(self, vector: Floats) -> float:
-        """Bound of how far rounding may set the order of a search apart from that of exact scores (float32).
-
-        If the graph puts one item before another, its exact score is at most so much lower.
-        """
-        length = math.sqrt(float(vector @ vector) + self._biased)
-        scale = length * self._radius + 1 if self.settings.space == "ip" else (length + self._radius) ** 2
-        return float(4 * (self._dim + 4) * _UNIT * scale)
 
     def save(self, path: Path) -> None:
         """Write the graph, which holds a copy of the points, to a file."""
@@ -109,6 +108,14 @@ def build(vectors: Floats, biases: Floats, settings: Settings, *, seed: int, thr
     index.init_index(len(points), M=settings.M, ef_construction=settings.ef_construction, random_seed=seed)
     index.add_items(points, num_threads=threads)
     return HnswGraph(index, settings, vectors, biases)
+
+
+def files(graph: HnswGraph) -> dict[str, bytes]:
+    """Return the graph and its settings as files of an artifact."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / GRAPH_FILE
+        graph.save(path)
+        return {GRAPH_FILE: path.read_bytes(), SETTINGS_FILE: graph.settings.model_dump_json().encode()}
 
 
 def load(path: Path, vectors: Floats, biases: Floats, settings: Settings) -> HnswGraph:
@@ -145,6 +152,14 @@ def _check_points(path: Path, index: hnswlib.Index, vectors: Floats, biases: Flo
     stored = index.get_items(probes)[:, : wanted.shape[1]]
     if not np.allclose(stored, wanted, rtol=1e-4, atol=1e-4 * float(np.abs(wanted).max())):
         raise ArtifactError(f"{path}: its points are not the vectors of the model; fit it again")
+
+
+def _rounding(space: Space, dim: int, biased: bool, radius: float) -> tuple[float, float, float]:
+    """Return the coefficients; a query with biases has a 1 more, so it is longer by at most 1."""
+    unit = 4 * (dim + 4) * _UNIT
+    if space == "ip":
+        return 0.0, unit * radius, unit * (radius * biased + 1)
+    return unit, 2 * unit * (radius + biased), unit * (radius + biased) ** 2
 
 
 def _with_bias(vectors: Floats, biases: Floats, biased: bool) -> Floats:

@@ -2,54 +2,105 @@
 
 Only a plain success is answered here. Anything else (other routes and methods, whatever is wrong with a
 request) goes the long way through middleware and routing, which calls the same `answers` and so says the same.
+Where the history is at hand, there is nothing to wait for, and the server's protocol gets the answer at once.
 """
 
 import os
 import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from service import answers, metrics, render
-from service.serving import Holder
+from service.answers import Body, Question
+from service.history import Lookup
+from service.serving import Holder, Serving
 
 REQUEST_ID = b"x-request-id"
 _SANE_REQUEST_ID = re.compile(b"[!-~]{1,128}")
 _JSON = (b"content-type", b"application/json")
+_LONG_WAY = "long way"
+"""In the state of a request that the short way could not answer."""
+
+Headers = Sequence[tuple[bytes, bytes]]
+
+
+@dataclass(frozen=True, slots=True)
+class _Hot:
+    """A hot route's request that has been read."""
+
+    route: str
+    question: Question
+    holder: Holder
+    serving: Serving
+    asked: Any
+
+    def answered(self, stored: Lookup) -> Body:
+        return self.question.answer(self.holder, self.serving, self.asked, stored)
 
 
 class HotApp(FastAPI):
     """An app whose hottest routes are served before its middleware."""
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Answer at once where that is possible."""
-        if scope["type"] != "http" or scope["method"] != "GET" or not await self._answer(scope, send):
-            await super().__call__(scope, receive, send)
-
-    async def _answer(self, scope: Scope, send: Send) -> bool:
-        """Answer a hot route; False: not one, or something is wrong with it, and nothing was sent."""
-        _, _, path = scope["path"].partition("/")
-        route, _, user = path.partition("/")
-        answer = answers.HOT.get(route)
-        if answer is None or not user or "/" in user or "\ufffd" in user or scope.get("root_path"):
-            return False
-        holder: Holder = self.state.holder
+    def at_once(self, scope: Scope) -> tuple[Headers, bytes] | None:
+        """Answer a hot route whose history is at hand: headers and content; None: it has to go the long way."""
         try:
-            serving = holder.serving_for(user)
-            body = await answer(holder, serving, user, scope["query_string"])
-            content = render.dumps(body)
+            hot = self._read(scope)
+            stored = hot.serving.history.at_hand(hot.asked.request.user_id) if hot else None
+            return self._written(hot, hot.answered(stored), scope) if hot and stored else None
         except Exception:  # the long way meets it again, and says what it is
-            return False
-        headers = [
-            _JSON,
-            (b"content-length", b"%d" % len(content)),
-            (b"x-model-release", serving.header),
-            (REQUEST_ID, request_id(scope)),
-        ]
+            scope.setdefault("state", {})[_LONG_WAY] = True
+            return None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer the short way where that is possible."""
+        answer = (
+            await self._answer(scope) if scope["type"] == "http" and _LONG_WAY not in scope.get("state", ()) else None
+        )
+        if answer is None:
+            await super().__call__(scope, receive, send)
+            return
+        headers, content = answer
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
-        metrics.answered(metrics.HOT_ROUTES[route], 200, scope, body)
-        return True
+
+    async def _answer(self, scope: Scope) -> tuple[Headers, bytes] | None:
+        """As `at_once`, but wait for the history."""
+        try:
+            hot = self._read(scope)
+            if hot is None:
+                return None
+            stored = await hot.serving.history.get(hot.asked.request.user_id)
+            return self._written(hot, hot.answered(stored), scope)
+        except Exception:  # as above
+            return None
+
+    def _read(self, scope: Scope) -> _Hot | None:
+        """Read a request; None: not one of a hot route."""
+        if scope["method"] != "GET" or scope.get("root_path"):
+            return None
+        _, route, user = scope["path"].split("/", 2) if scope["path"].count("/") == 2 else ("", "", "")
+        question = answers.HOT.get(route)
+        if question is None or not user or "\ufffd" in user:
+            return None
+        holder: Holder = self.state.holder
+        serving = holder.serving_for(user)
+        asked = question.read(user, scope["query_string"], serving.release, serving.queries)
+        return _Hot(route, question, holder, serving, asked)
+
+    def _written(self, hot: _Hot, body: Body, scope: Scope) -> tuple[Headers, bytes]:
+        content = render.dumps(body)
+        metrics.answered(metrics.HOT_ROUTES[hot.route], 200, scope, body)
+        headers = (
+            _JSON,
+            (b"content-length", b"%d" % len(content)),
+            (b"x-model-release", hot.serving.header),
+            (REQUEST_ID, request_id(scope)),
+        )
+        return headers, content
 
 
 def request_id(scope: Scope) -> bytes:

@@ -11,11 +11,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from service.prefetch import LINE, prefetch
+
 Floats = NDArray[np.float32]
 Ints = NDArray[np.int32]
+Columns = NDArray[np.uint16] | NDArray[np.int32]
 
 NOT_ELIGIBLE = np.float32(-np.inf)
 _LARGEST_BLOCK, _BLOCKS_PER_ITEM = 1024, 8
+_ROWS_AHEAD = 4
+"""How early a row is asked for: later it is waited for, earlier it may be gone again."""
 
 
 @njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "reassoc"})
@@ -97,15 +102,32 @@ def score_history_dense(W: Floats, items: Ints, weights: Floats) -> Floats:
 
 
 @njit(nogil=True, cache=True)
+def _prefetch_row(indptr: NDArray[np.int64], columns: Columns, values: Floats, row: int) -> None:
+    first, end = indptr[row], indptr[row + 1]
+    for entry in range(first, end, LINE // 4):
+        prefetch(values, entry)
+    for entry in range(first, end, LINE // columns.itemsize):
+        prefetch(columns, entry)
+
+
+@njit(nogil=True, cache=True)
 def score_history_sparse(
-    indptr: NDArray[np.int64], columns: Ints, values: Floats, n_items: int, items: Ints, weights: Floats
+    indptr: NDArray[np.int64], columns: Columns, values: Floats, n_items: int, items: Ints, weights: Floats
 ) -> Floats:
-    """Return x @ W for W in compressed rows; only the rows of the history are touched."""
+    """Return x @ W for W in compressed rows; only the rows of the history are touched.
+
+    columns: uint16 where they fit in it, for less to read, or int32; not negative. Slices and unsigned
+    columns spare the wraparound of negative indices.
+    """
     scores = np.zeros(n_items, np.float32)
     for position in range(len(items)):
-        weight = weights[position]
-        for entry in range(indptr[items[position]], indptr[items[position] + 1]):
-            scores[columns[entry]] += weight * values[entry]
+        if position + _ROWS_AHEAD < len(items):
+            _prefetch_row(indptr, columns, values, items[position + _ROWS_AHEAD])
+        weight, row = weights[position], items[position]
+        first, end = indptr[row], indptr[row + 1]
+        row_columns, row_values = columns[first:end], values[first:end]
+        for entry in range(len(row_columns)):
+            scores[np.uint64(row_columns[entry])] += weight * row_values[entry]
     return scores
 
 
@@ -158,6 +180,9 @@ def warm_up() -> None:
             array.flags.writeable = not lock
         score_history_dense(mapped[0], items, weights)
         scores = score_history_sparse(mapped[1], mapped[2], mapped[3], 1, items, weights)
+        short = mapped[2].astype(np.uint16)
+        short.flags.writeable = not lock
+        scores = score_history_sparse(mapped[1], short, mapped[3], 1, items, weights)
         mask_scores(scores, items, allowed)
         top_k(scores, 1)
         first_eligible(mapped[2], items, allowed, 1)

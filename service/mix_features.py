@@ -1,6 +1,6 @@
 """What MixiGen looks at: user and context once per request, then generator and position.
 
-Every row of features is `[request features | one column per generator | acceptance, list_length | position]`,
+Every row of features is `[request features | one column per generator | acceptance, list_length, habits | position]`,
 float32, in the order of `feature_names`; training and serving both make it here. Nothing of it needs
 a candidate to be fetched.
 """
@@ -72,6 +72,8 @@ class MixSchema(BaseModel):
     """Of each generator: how often its candidates were accepted in the past."""
     max_position: int = Field(40, ge=1, le=10_000)
     """Positions trained on; beyond them the last score holds."""
+    habits: tuple[str, ...] = ()
+    """What is known of each user and generator (`mix_habits`); none: it was trained without."""
 
     @field_validator("timezone")
     @classmethod
@@ -91,7 +93,7 @@ class MixSchema(BaseModel):
 
 def cg_feature_names(schema: MixSchema) -> tuple[str, ...]:
     """Return the columns that tell generators apart; the position comes last."""
-    return (*(f"cg={name}" for name in schema.cgs), "acceptance", "list_length", "position")
+    return (*(f"cg={name}" for name in schema.cgs), "acceptance", "list_length", *schema.habits, "position")
 
 
 def feature_names(schema: MixSchema) -> tuple[str, ...]:
@@ -152,17 +154,27 @@ def cg_rows(schema: MixSchema) -> Floats:
     return np.hstack([np.eye(len(schema.cgs)), acceptance]).astype(np.float32)
 
 
-def rows(request_vector: Floats, schema: MixSchema, lengths: Floats) -> Floats:
+def own_columns(lengths: Floats, habits: Floats | None, schema: MixSchema) -> Floats:
+    """Return (n_cgs, 1 + habits): what a request says of each generator; habits None: of nobody known."""
+    own = np.zeros((len(lengths), 1 + len(schema.habits)), np.float32)
+    own[:, 0] = lengths
+    if habits is not None and len(schema.habits):
+        own[:, 1:] = habits
+    return own
+
+
+def rows(request_vector: Floats, schema: MixSchema, lengths: Floats, habits: Floats | None = None) -> Floats:
     """Return the rows of all generators × positions 1…max_position, generator by generator.
 
-    request_vector: `request_features`; lengths: `list_lengths` of schema.cgs, in order.
+    request_vector: `request_features`; lengths, habits: of schema.cgs, in order.
     """
     n, depth = len(schema.cgs), schema.max_position
     result = np.empty((n, depth, len(feature_names(schema))), np.float32)
     first = len(REQUEST_FEATURES)
     result[:, :, :first] = request_vector
-    result[:, :, first:-2] = cg_rows(schema)[:, None, :]
-    result[:, :, -2] = np.asarray(lengths)[:, None]
+    own = first + n + 1
+    result[:, :, first:own] = cg_rows(schema)[:, None, :]
+    result[:, :, own:-1] = own_columns(np.asarray(lengths), habits, schema)[:, None, :]
     result[:, :, -1] = np.arange(1, depth + 1)
     return result.reshape(n * depth, -1)
 

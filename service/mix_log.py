@@ -70,6 +70,7 @@ def _line(release: Release, request: MixRequest, stored: History | None, found: 
             "city_name": request.city_name,
             "store_id": request.store_id,
             "user_known": found.user_known,
+            "exclude_seen": release.manifest.exclude_seen if request.exclude_seen is None else request.exclude_seen,
             "history": [
                 _ids(release, history.items),
                 history.counts.tolist(),

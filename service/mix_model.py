@@ -19,7 +19,8 @@ from pydantic import ValidationError
 from service.artifact import Artifact
 from service.cg.arrays import array
 from service.errors import ArtifactError
-from service.mix_features import REQUEST_FEATURES, MixSchema, cg_rows, feature_names
+from service.mix_features import REQUEST_FEATURES, MixSchema, cg_rows, feature_names, own_columns
+from service.mix_habits import Habits
 
 Floats = NDArray[np.float32]
 Doubles = NDArray[np.float64]
@@ -77,13 +78,13 @@ def _static_bits(cg_rows: Floats, first: int, split_feature: Ints, split_border:
 @njit(nogil=True, cache=True)
 def _curves(
     request: Floats,
-    lengths: Floats,
+    own: Floats,
     cgs: Ints,
     split_feature: Ints,
     split_border: Floats,
     leaf_values: Doubles,
     static: Ints,
-    asks_length: NDArray[np.bool_],
+    asks_own: NDArray[np.bool_],
     steps: Ints,
     step_of_tree: Ints,
     scale_and_bias: Doubles,
@@ -91,12 +92,12 @@ def _curves(
 ) -> Doubles:
     """Return (n, positions): add up by how much every tree steps up or down, then sum along positions.
 
-    base (n_cgs, positions) is what the trees correct;
+    own (n, …): `own_columns`; base (n_cgs, positions) is what the trees correct;
     steps (n_steps, 2): position (from 0) and the bits from there on; those of tree t begin at step_of_tree[t].
     If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never rounds upwards.
     """
     curves = np.zeros((len(cgs), base.shape[1]))
-    length_column = len(request) + static.shape[1] + 1
+    first_own = len(request) + static.shape[1] + 1
     for tree in range(len(split_feature)):
         of_request = 0
         for level in range(split_feature.shape[1]):  # not _bits: a call costs more than what it does here
@@ -105,9 +106,10 @@ def _curves(
                 of_request |= 1 << level
         for row in range(len(cgs)):
             index = of_request | static[tree, cgs[row]]
-            if asks_length[tree]:
+            if asks_own[tree]:
                 for level in range(split_feature.shape[1]):
-                    if split_feature[tree, level] == length_column and lengths[row] > split_border[tree, level]:
+                    column = split_feature[tree, level] - first_own
+                    if 0 <= column < own.shape[1] and own[row, column] > split_border[tree, level]:
                         index |= 1 << level
             before = 0.0
             for step in range(step_of_tree[tree], step_of_tree[tree + 1]):
@@ -125,7 +127,9 @@ def _curves(
 class MixModel:
     """Scores (user, context, generator, position); immutable, may be asked from several threads."""
 
-    def __init__(self, trees: Trees, schema: MixSchema, base: Doubles | None = None) -> None:
+    def __init__(
+        self, trees: Trees, schema: MixSchema, base: Doubles | None = None, habits: Habits | None = None
+    ) -> None:
         """Take trees over the columns of `feature_names(schema)`.
 
         base (2, n_cgs, max_position): what the trees correct, with seen items allowed and excluded; none: 0.
@@ -138,10 +142,14 @@ class MixModel:
         self.trees, self.schema, self.base = trees, schema, np.zeros(shape) if base is None else base
         if self.base.shape != shape or self.base.dtype != np.float64:
             raise ValueError(f"base is {self.base.dtype} {self.base.shape}; wanted float64 {shape}")
+        self.habits = habits
+        if habits is not None:
+            habits.check(len(schema.cgs))
         self._row = {name: row for row, name in enumerate(schema.cgs)}
         first = len(REQUEST_FEATURES)
         self._static = _static_bits(cg_rows(schema), first, trees.split_feature, trees.split_border)
-        self._asks_length = (trees.split_feature == len(feature_names(schema)) - 2).any(axis=1)
+        own = np.arange(first + len(schema.cgs) + 1, len(feature_names(schema)) - 1)
+        self._asks_own: NDArray[np.bool_] = np.asarray(np.isin(trees.split_feature, own).any(axis=1))
         self._steps, self._step_of_tree = _position_steps(trees, len(feature_names(schema)) - 1, schema.max_position)
 
     @classmethod
@@ -150,20 +158,24 @@ class MixModel:
         name = artifact.manifest.name
         trees = Trees(*(array(artifact, field) for field in Trees._fields))
         try:
-            return cls(trees, read_schema(artifact.manifest.config), array(artifact, "base"))
+            schema = read_schema(artifact.manifest.config)
+            habits = Habits.from_artifact(artifact) if schema.habits else None
+            return cls(trees, schema, array(artifact, "base"), habits)
         except ValueError as error:
             raise ArtifactError(f"{name}: {error}; train it again") from error
 
-    def curves(self, request: Floats, cgs: Sequence[str], lengths: Floats) -> Doubles:
+    def curves(self, request: Floats, cgs: Sequence[str], lengths: Floats, habits: Floats | None = None) -> Doubles:
         """Return the score of each generator at positions 1…max_position, (n, max_position).
 
-        request: `request_features`; cgs: some of schema.cgs, in any order; lengths: their `list_lengths`.
+        request: `request_features`; cgs: some of schema.cgs, in any order; lengths: their `list_lengths`;
+        habits: those of all schema.cgs, None for a user of whom nothing is known.
         """
         rows = np.array([self._row[name] for name in cgs], np.int32)
         feature, border, leaves, scale_and_bias = self.trees
-        of_model = (feature, border, leaves, self._static, self._asks_length, self._steps, self._step_of_tree)
+        of_model = (feature, border, leaves, self._static, self._asks_own, self._steps, self._step_of_tree)
         base = self.base[int(request[_EXCLUDE_SEEN] > 0.5)]
-        curves: Doubles = _curves(request, lengths, rows, *of_model, scale_and_bias, base)
+        own = own_columns(lengths, None if habits is None else habits[rows], self.schema)
+        curves: Doubles = _curves(request, own, rows, *of_model, scale_and_bias, base)
         return curves
 
     def predict(self, X: Floats) -> Doubles:

@@ -15,6 +15,9 @@ Ints = NDArray[np.int32]
 Seconds = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
+_PLACE_BITS = 24
+"""Of a key; the rest is for seconds (34,000 years) or a score."""
+
 
 @njit(nogil=True, cache=True, inline="always")  # a call would count references to its arrays
 def _is_eligible(item: int, known: Flags, excluded: Ints, allowed: Flags) -> bool:
@@ -37,35 +40,44 @@ def count_eligible(items: Ints, known: Flags, excluded: Ints, allowed: Flags) ->
 
 
 @njit(nogil=True, cache=True)
-def _best_first(scores: Floats) -> NDArray[np.int64]:
-    """Return the order of scores ≥ 0, best first, equal ones by place.
+def _keys(items: Ints, scores: Floats, known: Flags, excluded: Ints, allowed: Flags) -> NDArray[np.int64]:
+    """Return for every eligible item a key that ascends as scores fall, then with the place.
 
-    The bits of such floats are ordered as they are, so one number holds score and place: four times as
-    fast as a stable sort of floats.
+    The bits of floats ≥ 0 are ordered as they are, so one number holds score and place.
     """
-    bits = scores.view(np.int32)
-    keys = np.empty(len(scores), np.int64)
-    for place in range(len(scores)):
-        keys[place] = (np.int64(2**31 - 1 - bits[place]) << 32) | place
+    bits, keys, size = scores.view(np.int32), np.empty(len(items), np.int64), 0
+    for place in range(len(items)):
+        if _is_eligible(items[place], known, excluded, allowed):
+            keys[size] = (np.int64(2**31 - 1 - bits[place]) << 32) | place
+            size += 1
+    return keys[:size]
+
+
+@njit(nogil=True, cache=True)
+def _in_order(keys: NDArray[np.int64], items: Ints, scores: Floats, last: Seconds) -> tuple[Ints, Floats]:
+    """Return items and scores in the order of sorted keys, the more recent first among equal scores."""
+    order, begin = keys & 0xFFFFFFFF, 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or scores[order[end]] != scores[order[begin]]:
+            for place in range(begin + 1, end):
+                if last[order[place - 1]] < last[order[place]]:
+                    _recent_first(order[begin:end], last)
+                    break
+            begin = end
+    return items[order], scores[order]
+
+
+@njit(nogil=True, cache=True)
+def _recent_first(order: NDArray[np.int64], last: Seconds) -> None:
+    """Sort a part of an order by time, the latest first, what is of one time as it was."""
+    latest = last[order].max()
+    keys = np.empty(len(order), np.int64)
+    for place in range(len(order)):
+        keys[place] = ((latest - last[order[place]]) << _PLACE_BITS) | place
     keys.sort()
-    for place in range(len(keys)):
-        keys[place] &= 2**32 - 1
-    return keys
+    order[:] = order[keys & (2**_PLACE_BITS - 1)]
 
 
-@njit(nogil=True, cache=True)
-def _more_recent_first(order: NDArray[np.int64], scores: Floats, last: Seconds) -> None:
-    """Among equal scores of a stable order, put the more recent first; insertion keeps what is equal again."""
-    for place in range(1, len(order)):
-        moved = order[place]
-        to = place
-        while to and scores[order[to - 1]] == scores[moved] and last[order[to - 1]] < last[moved]:
-            order[to] = order[to - 1]
-            to -= 1
-        order[to] = moved
-
-
-@njit(nogil=True, cache=True)
 def rank_own(
     items: Ints, weights: Floats, last: Seconds, half_life: float, known: Flags, excluded: Ints, allowed: Flags
 ) -> tuple[Ints, Floats]:
@@ -73,17 +85,12 @@ def rank_own(
 
     items: ascending; age: to the last event of all, in the unit of half_life, which may be infinite.
     """
-    own, scores = np.empty(len(items), np.int32), np.empty(len(items), np.float32)
-    times = np.empty(len(items), np.int64)
-    newest, size = last.max(), 0
-    for place in range(len(items)):
-        if _is_eligible(items[place], known, excluded, allowed):
-            own[size], times[size] = items[place], last[place]
-            scores[size] = weights[place] * np.exp2((last[place] - newest) / half_life)
-            size += 1
-    order = _best_first(scores[:size])
-    _more_recent_first(order, scores, times)
-    return own[order], scores[order]
+    # NumPy's exp2 and sort use vector instructions: several times as fast as what is compiled here
+    scores = (weights * np.exp2((last - last.max()) / half_life)).astype(np.float32)
+    keys = _keys(items, scores, known, excluded, allowed)
+    keys.sort()
+    found: tuple[Ints, Floats] = _in_order(keys, items, scores, last)
+    return found
 
 
 def warm_up() -> None:

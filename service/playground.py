@@ -62,7 +62,9 @@ async def post_candidates(request: Request) -> Response:
     """Answer POST /candidates from any release of the store."""
     serving, body = await _asked(request)
     asked = parameters.from_body(body, serving.release)
-    return _json(await answers.generated(serving, replace(asked, ids_as_strings=True)))
+    return _json(
+        await answers.to_asked(answers.CANDIDATES, _holder(request), serving, replace(asked, ids_as_strings=True))
+    )
 
 
 @router.post("/playground/mix")
@@ -70,7 +72,7 @@ async def post_mix(request: Request) -> Response:
     """Answer POST /mix from any release of the store."""
     serving, body = await _asked(request)
     asked = parameters.mix_from_body(body, serving.release)
-    return _json(await answers.mixed(_holder(request), serving, replace(asked, ids_as_strings=True)))
+    return _json(await answers.to_asked(answers.MIX, _holder(request), serving, replace(asked, ids_as_strings=True)))
 
 
 @router.post("/playground/curves")

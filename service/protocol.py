@@ -1,9 +1,11 @@
-"""uvicorn's protocol with additions: problems for what is no HTTP request, the gate of overload, draining."""
+"""uvicorn's protocol with additions: answers at once, problems for what is no HTTP request, the gate, draining."""
 
 import asyncio
+import math
 import os
 import time
 from collections import deque
+from collections.abc import Callable
 from http import HTTPStatus
 from typing import Any
 
@@ -13,28 +15,37 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service import metrics, problems
 from service.drain import Drain
 from service.gate import Gate
+from service.hot import Headers
 
-GATE, DRAIN = "gate", "drain"
+GATE, DRAIN, AT_ONCE = "gate", "drain", "at once"
 """In the state of the application's lifespan: what is asked here. Without a gate, everything is let in."""
+AtOnce = Callable[[Any], tuple[Headers, bytes] | None]
+"""ASGI scope → headers and content of an answer 200 that needs no waiting; None: ask the application."""
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
 _MOST_PASSED = 8
+_LONGEST_TURN = 0.0005
+"""Seconds of requests that are answered at once; the first answer waits for the last one's."""
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
 _BODY = (b"content-length", b"transfer-encoding")
 
 
 class Turns:
-    """Starts one request in a turn of the event loop, so that the loop reads sockets between two.
+    """Starts few requests in a turn of the event loop, so that the loop reads sockets between them.
 
-    While others wait, turns in which something arrived are followed by some without a request: the loop accepts one
-    connection a turn, and callers that are to be refused should not have to wait for that.
+    Requests that are answered at once share a turn until it has lasted a while, which saves the loop's own work and
+    lets their answers leave together; of those whose end is not known a turn starts one. While others wait, turns in
+    which something arrived are followed by some without a request: the loop accepts one connection a turn, and
+    callers that are to be refused should not have to wait for that.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
         self._waiting: deque[tuple[Protocol, RequestResponseCycle, Any]] = deque()
-        self._taken = False
+        self._begun = False
+        self._spent = 0.0
+        """Seconds of this turn."""
         self._arrived = False
         self._passed = 0
 
@@ -42,33 +53,36 @@ class Turns:
         return len(self._waiting)
 
     def take(self, protocol: "Protocol", cycle: RequestResponseCycle, app: Any) -> None:
-        """Start a request now if this turn is free, else as soon as one is."""
-        if self._taken:
+        """Start a request now if this turn has time, else as soon as one has."""
+        if not self._begun:
+            self._begun = True
+            self._loop.call_soon(self._next)
+        if self._waiting or self._spent >= _LONGEST_TURN:
             self._waiting.append((protocol, cycle, app))
         else:
-            self._taken = True
-            self._loop.call_soon(self._next)
-            protocol.start(cycle, app)
+            self._spent += protocol.start(cycle, app)
 
     def note_arrival(self) -> None:
         """Say that a connection or a request has come in this turn."""
         self._arrived = True
 
     def _next(self) -> None:
-        if self._arrived and self._waiting and self._passed < _MOST_PASSED:
+        """Begin a turn."""
+        self._spent = 0.0
+        if not self._waiting:
+            self._begun = False
+            return
+        self._loop.call_soon(self._next)
+        if self._arrived and self._passed < _MOST_PASSED:
             self._arrived = False
             self._passed += 1
-            self._loop.call_soon(self._next)
+            self._spent = _LONGEST_TURN
             return
         self._passed = 0
-        while self._waiting:
+        while self._waiting and self._spent < _LONGEST_TURN:
             protocol, cycle, app = self._waiting.popleft()
-            if cycle.disconnected:  # nobody waits for this one any more
-                continue
-            self._loop.call_soon(self._next)
-            protocol.start(cycle, app)
-            return
-        self._taken = False
+            if not cycle.disconnected:  # else nobody waits for this one any more
+                self._spent += protocol.start(cycle, app)
 
 
 class Protocol(HttpToolsProtocol):
@@ -78,6 +92,7 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._gate: Gate | None = self.app_state.get(GATE)
         self._drain: Drain | None = self.app_state.get(DRAIN)
+        self._at_once: AtOnce | None = self.app_state.get(AT_ONCE)
         turns = getattr(self.server_state, "turns", None)
         if turns is None:
             turns = self.server_state.turns = Turns(self.loop)  # type: ignore[attr-defined]
@@ -131,11 +146,33 @@ class Protocol(HttpToolsProtocol):
         else:
             self._turns.take(self, cycle, app)
 
-    def start(self, cycle: RequestResponseCycle, app: Any) -> None:
-        """Run a request whose turn it is."""
+    def start(self, cycle: RequestResponseCycle, app: Any) -> float:
+        """Run a request whose turn it is; return its seconds, infinite if it has only begun."""
+        begun = time.perf_counter()
+        if self._answers_at_once(cycle):
+            if self._gate:
+                self._gate.answered(len(self.tasks) + len(self._turns))
+            return time.perf_counter() - begun
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self._answered)
         self.tasks.add(task)
+        return math.inf
+
+    def _answers_at_once(self, cycle: RequestResponseCycle) -> bool:
+        """Write the answer of a request that needs no waiting, if nothing else is special about it."""
+        if self._at_once is None or not cycle.keep_alive or cycle.waiting_for_100_continue or self.flow.write_paused:
+            return False
+        if self._drain and self._drain.begun:
+            return False
+        answer = self._at_once(cycle.scope)
+        if answer is None:
+            return False
+        headers, content = answer
+        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
+        self.transport.write(b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (b"".join(lines), content))
+        cycle.response_started = cycle.response_complete = True
+        self.on_response_complete()
+        return True
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)

@@ -32,7 +32,9 @@ async def get_candidates(request: Request) -> Response:
     """Candidates of one generator for one user."""
     user = _path_value(request, "user_id")
     serving = _holder(request).serving_for(user)
-    return _json(await answers.candidates(_holder(request), serving, user, _query(request)), serving, request)
+    return _json(
+        await answers.answered(answers.CANDIDATES, _holder(request), serving, user, _query(request)), serving, request
+    )
 
 
 @router.post("/candidates", **openapi.operation(schemas.Candidates, openapi.CANDIDATES_BODY))
@@ -42,7 +44,7 @@ async def post_candidates(request: Request) -> Response:
     body = await read_json(request)
     serving = served.of(parameters.echoed_user(body))
     asked = parameters.from_body(body, serving.release)
-    return _json(await answers.generated(serving, asked), serving, request)
+    return _json(await answers.to_asked(answers.CANDIDATES, _holder(request), serving, asked), serving, request)
 
 
 @router.post("/candidates:batch", **openapi.operation(schemas.BatchAnswer, openapi.BATCH_BODY))
@@ -58,7 +60,9 @@ async def get_mix(request: Request) -> Response:
     """Candidates of several generators, blended for one user at one moment."""
     user = _path_value(request, "user_id")
     serving = _holder(request).serving_for(user)
-    return _json(await answers.blended(_holder(request), serving, user, _query(request)), serving, request)
+    return _json(
+        await answers.answered(answers.MIX, _holder(request), serving, user, _query(request)), serving, request
+    )
 
 
 @router.post("/mix", **openapi.operation(schemas.Mix, openapi.MIX_BODY))
@@ -68,7 +72,7 @@ async def post_mix(request: Request) -> Response:
     body = await read_json(request)
     serving = served.of(parameters.echoed_user(body))
     asked = parameters.mix_from_body(body, serving.release)
-    return _json(await answers.mixed(_holder(request), serving, asked), serving, request)
+    return _json(await answers.to_asked(answers.MIX, _holder(request), serving, asked), serving, request)
 
 
 @router.get("/similar/{item_id}", **openapi.operation(schemas.SimilarItems, openapi.SIMILAR))
@@ -122,7 +126,8 @@ async def _batch_item(request: Request, served: Served, body: object) -> dict[st
     await asyncio.sleep(0)  # let other requests in between
     serving = served.of(parameters.echoed_user(body))
     try:
-        return await answers.generated(serving, parameters.from_body(body, serving.release))
+        asked = parameters.from_body(body, serving.release)
+        return await answers.to_asked(answers.CANDIDATES, _holder(request), serving, asked)
     except CandgenError as error:
         return {"user_id": parameters.echoed_user(body), "error": problems.problem(error, request)}
 

@@ -30,7 +30,7 @@ POPULAR = "popular"
 BLOCKED = "BLOCKED"
 """Ids of items taken off at once, one a line."""
 _UNPUBLISHED_KEPT_SECONDS = 24 * 3600
-_MAX_CURRENT_BYTES, _MAX_BLOCKED_BYTES = 1 << 10, 64 << 20
+_MAX_CURRENT_BYTES, _MAX_RELEASE_BYTES, _MAX_BLOCKED_BYTES = 1 << 10, 4 << 20, 64 << 20
 
 
 class ReleaseManifest(BaseModel):
@@ -79,7 +79,8 @@ class Store:
             raise StoreError(f"{self.root}: holds no release; make one with `python -m training pipeline` or `fit`")
         path = self.root / "releases" / f"{_valid_release_name(name)}.json"
         try:
-            manifest = ReleaseManifest.model_validate_json(path.read_bytes())
+            with artifact.open_regular(path) as file:
+                manifest = ReleaseManifest.model_validate_json(file.read(_MAX_RELEASE_BYTES))
         except FileNotFoundError:
             known = ", ".join(self.releases()[-5:]) or "none"
             raise StoreError(f"{self.root}: no release {name}; the newest are: {known}") from None
@@ -140,7 +141,7 @@ class Store:
 
         The base is the served release, or the one named; `keep_base=False` inherits only its settings.
         """
-        written = [self._write(draft) for draft in drafts or []]
+        written = self._write_all(drafts or [])
         with self._lock():
             parent = self.current()
             inherited = self.release(base or parent) if base or parent else None
@@ -159,12 +160,16 @@ class Store:
             )
             path = self.root / "releases" / f"{release.release}.json"
             self._replace(path, release.model_dump_json(indent=1))
-            self._replace(self.root / "CURRENT", release.release + "\n")
+            try:
+                self._replace(self.root / "CURRENT", release.release + "\n")
+            except NotWritableError:
+                path.unlink()  # a release that was never served must not be listed
+                raise
         return release
 
     def add(self, drafts: list[Draft]) -> dict[str, str]:
         """Write drafts without a release; return name → version."""
-        written = [self._write(draft) for draft in drafts]
+        written = self._write_all(drafts)
         with self._lock():
             return {manifest.name: self._install(folder, manifest) for folder, manifest in written}
 
@@ -212,6 +217,17 @@ class Store:
 
     def _used_by(self, names: Iterator[str] | list[str]) -> set[tuple[str, str]]:
         return {item for name in names for item in self.release(name).artifacts.items()}
+
+    def _write_all(self, drafts: list[Draft]) -> list[tuple[Path, Manifest]]:
+        """Write all drafts, or leave none."""
+        written: list[tuple[Path, Manifest]] = []
+        try:
+            written.extend(self._write(draft) for draft in drafts)
+        except BaseException:
+            for folder, _ in written:
+                shutil.rmtree(folder, ignore_errors=True)
+            raise
+        return written
 
     def _write(self, draft: Draft) -> tuple[Path, Manifest]:
         if not re.fullmatch(NAME_PATTERN, draft.name):

@@ -16,6 +16,12 @@ def pytest_addoption(parser):
         default=os.environ.get("CANDGEN_FAULTS") == "full",
         help="full counts in tests/faults (or CANDGEN_FAULTS=full); `make faults`",
     )
+    parser.addoption(
+        "--fault-share",
+        type=float,
+        default=1.0,
+        help="with --full-faults: this share of the full counts, as 0.1 (at least the short form's)",
+    )
 
 
 @pytest.fixture(scope="session")
@@ -24,11 +30,20 @@ def full_faults(request):
     return request.config.getoption("--full-faults")
 
 
+@pytest.fixture(scope="session")
+def counts(request, full_faults):
+    """Return how many of something a fault test does: `counts(short form, full form)`."""
+    share = request.config.getoption("--fault-share")
+    return lambda short, full: max(short, round(full * share)) if full_faults else short
+
+
 def pytest_collection_modifyitems(config, items):
     if not config.getoption("--run-slow"):
-        slow = [item for item in items if "slow" in item.keywords]
+        slow = [item for item in items if item.get_closest_marker("slow")]
         config.hook.pytest_deselected(items=slow)
-        items[:] = [item for item in items if "slow" not in item.keywords]
+        items[:] = [
+            item for item in items if not item.get_closest_marker("slow")
+        ]  # a keyword may be a test's parameter
 
 
 @pytest.fixture(autouse=True)

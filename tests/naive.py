@@ -235,7 +235,8 @@ def compact_matrix(W):
     dense = np.zeros((n, n))
     for i in range(n):
         for h, j in enumerate(W.columns):
-            dense[i, j] = float(W.codes[i, h]) * W.scales[i]
+            place, word = divmod(h, W.codes.shape[1])
+            dense[i, j] = ((int(W.codes[i, word]) >> (4 * place)) % 16 - 7) * W.scales[i]
         for entry in range(W.indptr[i], W.indptr[i + 1]):
             dense[i, W.largest_columns[entry]] += W.largest[entry]
     return dense

@@ -18,6 +18,8 @@ class TcpProxy:
         """Pass on half of an answer, then reset the connection."""
         self.silent = False
         """Swallow what comes, in both directions: a partition."""
+        self.instead = b""
+        """What to answer instead of every answer."""
         self.passing = threading.Event()
         """Clear: answers are held back until it is set."""
         self.passing.set()
@@ -69,6 +71,7 @@ class TcpProxy:
                         target.sendall(data[: len(data) // 2])
                         target.shutdown(socket.SHUT_RDWR)
                         return
+                    data = self.instead or data
                 target.sendall(data)
         with contextlib.suppress(OSError):
             target.shutdown(socket.SHUT_RDWR)

@@ -90,7 +90,7 @@ def _embedding(
 ) -> Fitted:
     choice = choose_index(model, config)
     return Fitted(
-        {**embedding_arrays(model, interactions.user_ids), **more},
+        {**embedding_arrays(model, interactions.user_ids), **choice.arrays, **more},
         metrics={"index": choice.metrics},
         files=choice.files,
     )

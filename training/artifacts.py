@@ -16,6 +16,7 @@ from service.ids import id_type_of
 from service.store import DATA, now
 from training.embeddings import Embeddings
 from training.interactions import Interactions, fingerprint
+from training.top_weights import narrow
 
 Arrays = dict[str, NDArray[Any]]
 
@@ -83,7 +84,7 @@ def weight_arrays(W: NDArray[np.float32] | sp.csr_array) -> Arrays:
         return {"weights": W}
     return {
         "weights_indptr": W.indptr.astype(np.int64),
-        "weights_columns": W.indices.astype(np.int32),
+        "weights_columns": narrow(W.indices, W.shape[1]),
         "weights_values": W.data.astype(np.float32),
     }
 

@@ -87,6 +87,10 @@ class Part:
         """Return the places of reciprocal rank fusion."""
         return reciprocal(self.items, self.list_of, self.n_items, n)
 
+    def take(self, rows: NDArray[np.int64]) -> "Part":
+        """Return some requests, by ascending row."""
+        return Part(self.requests.take(rows), self.lists, self.best[rows], self.n_items)
+
     def without(self, cg: int) -> "Part":
         """Return the part as if a generator had nothing to say; what counts stays what it was."""
         items = self.lists.items.copy()

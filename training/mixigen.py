@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from service.cg.base import Filters, Query
 from service.history import EMPTY
 from service.mix_features import REQUEST_FEATURES, Context, MixSchema, feature_names, list_lengths, request_features
+from service.mix_habits import HABIT_FEATURES, Habits
 from service.mix_model import MixModel
 from service.registry import Release
 from training.candidate_log import DEPTH, Lists
@@ -65,6 +66,8 @@ class Config(BaseModel):
     """Depth of the trees."""
     rounds: int = Field(default=2, ge=1, le=10)
     """How often the places that are new in its own merge are found anew and the trees are grown again."""
+    habits: bool = True
+    """Whether it is told what each user made of each generator's candidates before: an array over users."""
     max_requests: int = Field(default=8_000, ge=2)
     """Requests drawn from the candidate log."""
     later_share: float = Field(default=0.2, gt=0, lt=1)
@@ -104,6 +107,17 @@ class Logged(NamedTuple):
         items = np.ascontiguousarray(self.lists.items[:, :, :depth])
         return self._replace(lists=replace(self.lists, items=items), value=self.value[:, :, :depth])
 
+    def extend(self, more: "Logged") -> "Logged":
+        """Return both logs as one."""
+        items = np.concatenate([self.lists.items, more.lists.items], axis=1)
+        return Logged(
+            self.seen.extend(more.seen),
+            replace(self.lists, items=items),
+            np.concatenate([self.list_of, more.list_of + self.lists.items.shape[1]]),
+            np.concatenate([self.value, more.value]),
+            np.concatenate([self.timestamps, more.timestamps]),
+        )
+
 
 def make_config(values: Mapping[str, str]) -> Config:
     """Validate values from the command line."""
@@ -129,15 +143,19 @@ def make_schema(requests: Requests, accepted: Marks, cgs: Sequence[str], config:
         timezone=config.timezone,
         acceptance=dict(zip(cgs, rates, strict=True)),
         max_position=depth,
+        habits=HABIT_FEATURES if config.habits else (),
     )
 
 
-def see(release: Release, requests: Requests, schema: MixSchema, *, exclude_seen: bool) -> Seen:
-    """Return the blender's view of requests, made by the functions that serve."""
+def see(
+    release: Release, requests: Requests, schema: MixSchema, *, exclude_seen: bool, habits: Habits | None = None
+) -> Seen:
+    """Return the blender's view of requests, made by the functions that serve; habits: before the requests."""
     cgs = [release.cgs[name] for name in schema.cgs]
     ids = release.users.ids_of(np.arange(len(release.users), dtype=np.int32))
     contexts = zip(*(requests.frame[name].to_list() for name in ("timestamp", "city_name", "store_id")), strict=True)
     lengths: dict[int, Floats] = {}
+    known: dict[int, Floats] = {}
     features = np.empty((len(requests), len(REQUEST_FEATURES)), np.float32)
     for row, (user, (timestamp, city, store)) in enumerate(zip(requests.user.tolist(), contexts, strict=True)):
         history = release.history.lookup(ids[user]) or EMPTY
@@ -145,8 +163,13 @@ def see(release: Release, requests: Requests, schema: MixSchema, *, exclude_seen
         features[row] = request_features(history, context, schema)
         if user not in lengths:
             filters = Filters(history.items) if exclude_seen else Filters()
-            lengths[user] = list_lengths(cgs, Query(ids[user], history, filters=filters))
-    return Seen(features, np.array([lengths[user] for user in requests.user.tolist()], np.float32))
+            query = Query(ids[user], history, filters=filters)
+            lengths[user] = list_lengths(cgs, query)
+            if habits is not None:
+                known[user] = habits.of(query, exclude_seen)
+    users = requests.user.tolist()
+    of_users = np.array([known[user] for user in users], np.float32) if known else None
+    return Seen(features, np.array([lengths[user] for user in users], np.float32), of_users)
 
 
 def worth(liked: Marks, bought: Marks, positives: Rows, config: Config) -> Floats:
@@ -182,7 +205,8 @@ def curves(model: MixModel, seen: Seen) -> Doubles:
     schema = model.schema
     found = np.empty((len(seen.features), len(schema.cgs), schema.max_position))
     for row, (features, lengths) in enumerate(zip(seen.features, seen.lengths, strict=True)):
-        found[row] = model.curves(features, schema.cgs, lengths)
+        habits = None if seen.habits is None else seen.habits[row]
+        found[row] = model.curves(features, schema.cgs, lengths, habits)
     return found
 
 

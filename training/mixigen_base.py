@@ -26,13 +26,18 @@ def base_curves(lists: Lists, list_of: Rows, value: Floats, n_items: int, *, mon
     positions).
     """
     n_cgs, _, depth = lists.items.shape
-    base = np.tile(-np.arange(depth, dtype=np.float64), (n_cgs, 1))  # in turns
+    base = in_turns(n_cgs, depth)
     for _ in range(ROUNDS):
         new = new_places(lists, list_of, np.broadcast_to(base, (len(list_of), n_cgs, depth)), n_items)
         count = new.sum(axis=0)
         mean = np.where(new, value, 0).sum(axis=0, dtype=np.float64) / np.maximum(1, count)
         base = np.stack([_falling(*pair) for pair in zip(mean, count, strict=True)]) if monotone else mean
     return base
+
+
+def in_turns(n_cgs: int, depth: int) -> Doubles:
+    """Return the curves (n_cgs, depth) by which every generator supplies in turn."""
+    return np.tile(-np.arange(depth, dtype=np.float64), (n_cgs, 1))
 
 
 def new_places(lists: Lists, list_of: Rows, curves: Doubles, n_items: int) -> Marks:

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.mix_habits import Habits
 from service.store import MIXIGEN
 from training import mixigen
 from training.errors import DataError
@@ -39,15 +40,23 @@ class Report:
     cgs: tuple[str, ...]
 
 
-def make(stage: Stage, log: Mapping[bool, Part], blend: mixigen.Blend, config: mixigen.Config) -> Report:
-    """Choose baselines on the validation part, then look at the test part."""
-    free = train_on(stage, log, config.model_copy(update={"monotone": False}))
+def make(
+    stage: Stage,
+    log: Mapping[bool, Part],
+    blend: mixigen.Blend,
+    config: mixigen.Config,
+    habits: tuple[Habits, Habits] | None = None,
+) -> Report:
+    """Choose baselines on the validation part, then look at the test part; habits: what the blend was made with."""
+    free = train_on(stage, log, config.model_copy(update={"monotone": False}), habits)
     numbers: dict[str, Any] = {"config": config.model_dump(mode="json"), "trees": blend.trees}
     pictures: dict[str, Doubles] = {}
     for way in WAYS:
         label = LABELS[way]
         validation, test = (stage.part(name, exclude_seen=way, most=MAX_EVALUATED) for name in ("validation", "test"))
-        seen = mixigen.see(stage.release, test.requests, blend.model.schema, exclude_seen=way)
+        seen = mixigen.see(
+            stage.release, test.requests, blend.model.schema, exclude_seen=way, habits=blend.model.habits
+        )
         scores = {"constrained": mixigen.curves(blend.model, seen), "free": mixigen.curves(free.model, seen)}
         pictures |= {f"{label}, {name}": values for name, values in scores.items()}
         numbers[label] = {

@@ -27,6 +27,16 @@ class Seen(NamedTuple):
     """(n_requests, n_request_features)"""
     lengths: Floats
     """(n_requests, n_cgs)"""
+    habits: Floats | None = None
+    """(n_requests, n_cgs, habits of the schema)"""
+
+    def extend(self, more: "Seen") -> "Seen":
+        """Return both one after the other; both are with habits or without."""
+        both = self.habits is not None and more.habits is not None
+        habits = np.concatenate([self.habits, more.habits]) if both else None
+        return Seen(
+            np.concatenate([self.features, more.features]), np.concatenate([self.lengths, more.lengths]), habits
+        )
 
 
 class Table(NamedTuple):
@@ -68,7 +78,10 @@ def make_table(seen: Seen, value: Floats, new: Marks, base: Doubles, schema: Mix
     of_cg = rows(np.zeros(n_request, np.float32), schema, np.zeros(n_cgs, np.float32))[:: schema.max_position]
     X[:] = of_cg[cg]
     X[:, :n_request] = seen.features[request]
-    X[:, -2], X[:, -1] = seen.lengths[request, cg], middle[stretch]
+    own = 2 + len(schema.habits)
+    X[:, -own], X[:, -1] = seen.lengths[request, cg], middle[stretch]
+    if seen.habits is not None:
+        X[:, 1 - own : -1] = seen.habits[request, cg]
     places = request, cg, stretch
     return Table(X, label[places], count[places], baseline[places], request)
 

@@ -20,6 +20,8 @@ from service import registry
 from service.artifact import Draft
 from service.ids import id_type_of
 from service.mix_features import MixSchema
+from service.mix_habits import Habits
+from service.mix_model import MixModel
 from service.registry import Release
 from service.store import DATA, MIXIGEN, ReleaseManifest, Store, now
 from training import mixigen, ranker
@@ -29,8 +31,11 @@ from training.fitting import Model, fit
 from training.interactions import build, fingerprint
 from training.merge import mark
 from training.mix_evaluation import Part
+from training.mixigen_habits import learn as learn_habits
 from training.ranker_features import learn_facts
 from training.requests import Requests, read_requests
+from training.served_log import Line, Served, take
+from training.served_log import see as see_served
 from training.timeline import LEARNING, SHARES, Timeline, make_timeline
 
 if TYPE_CHECKING:
@@ -97,7 +102,22 @@ def make_stage(
 
 def make_log(stage: Stage, config: mixigen.Config) -> dict[bool, Part]:
     """Return the candidate log of both ways."""
-    return {way: stage.part("log", exclude_seen=way, most=config.max_requests) for way in WAYS}
+    return _ways(stage, "log", config.max_requests)
+
+
+def take_served(
+    stage: Stage, lines: Sequence[Line], events: pl.LazyFrame, *, before_validation: bool
+) -> dict[bool, Served]:
+    """Return the lines of a mix log that may be learnt from: from the candidate log's part on.
+
+    before_validation: and none of what a report is made of.
+    """
+    since, until = (
+        int(part.select(pl.col("timestamp").min()).collect().item())
+        for part in (stage.timeline.log, stage.timeline.validation)
+    )
+    end = until if before_validation else None
+    return take(lines, events, stage.release, stage.cgs, since=since, until=end)
 
 
 def write_candidate_log(stage: Stage, log: Mapping[bool, Part], path: Path) -> int:
@@ -107,12 +127,36 @@ def write_candidate_log(stage: Stage, log: Mapping[bool, Part], path: Path) -> i
     return write_log(stage.release, requests, lists, path)
 
 
-def train_on(stage: Stage, log: Mapping[bool, Part], config: mixigen.Config) -> mixigen.Blend:
-    """Train a blender on the candidate log."""
+def make_habits(stage: Stage, log: Mapping[bool, Part], config: mixigen.Config) -> tuple[Habits, Habits]:
+    """Return the habits of users before the log, from the ranker's part, and after it, for what comes later."""
+    ranked, later = (_ways(stage, name, config.max_requests) for name in ("ranker", "validation"))
+    users = stage.release.users
+    before = learn_habits(users, {way: [ranked[way]] for way in WAYS})
+    return before, learn_habits(users, {way: [log[way], later[way]] for way in WAYS})
+
+
+def train_on(
+    stage: Stage,
+    log: Mapping[bool, Part],
+    config: mixigen.Config,
+    habits: tuple[Habits, Habits] | None = None,
+    served: Mapping[bool, Served] | None = None,
+) -> mixigen.Blend:
+    """Train a blender on the candidate log, and on mixes that were served.
+
+    habits: `make_habits`, which are made where they are wanted.
+    """
     schema = stage.schema(log[False], config)
-    logs = [_logged(stage.release, log[way], schema, config) for way in WAYS]
+    if config.habits and habits is None:
+        habits = make_habits(stage, log, config)
+    before, after = habits if config.habits and habits else (None, None)
+    logs = [_logged(stage.release, log[way], schema, config, before) for way in WAYS]
+    if served:
+        more = [_logged_served(stage, served[way], schema, config, before) for way in WAYS]
+        logs = [log.extend(own) if len(own.list_of) else log for log, own in zip(logs, more, strict=True)]
     blend: mixigen.Blend = _or_data_error(mixigen.train, logs, schema, config, len(stage.release.items))
-    return blend
+    model = MixModel(blend.model.trees, schema, blend.model.base, after)
+    return blend._replace(model=model)
 
 
 def train(events: pl.LazyFrame, models: Sequence[Model], config: mixigen.Config | None = None) -> Draft:
@@ -134,7 +178,7 @@ def make_draft(events: pl.LazyFrame, blend: mixigen.Blend, config: mixigen.Confi
     return Draft(
         name=MIXIGEN,
         algorithm=MIXIGEN,
-        arrays={**blend.model.trees._asdict(), "base": blend.model.base},
+        arrays={**blend.model.trees._asdict(), "base": blend.model.base, **_habit_arrays(blend.model.habits)},
         config={"schema": blend.model.schema.model_dump(mode="json"), **config.model_dump(mode="json")},
         item_id_type=id_type_of(interactions.item_ids),
         user_id_type=id_type_of(interactions.user_ids),
@@ -144,6 +188,10 @@ def make_draft(events: pl.LazyFrame, blend: mixigen.Blend, config: mixigen.Confi
         metrics={"trees": blend.trees},
         libraries={name: version(name) for name in ("candgen", "numpy", "catboost")},
     )
+
+
+def _habit_arrays(habits: Habits | None) -> dict[str, Any]:
+    return {} if habits is None else {"user_ids": habits.users.ids, "habits": habits.values}
 
 
 def models_of(store: Store, release: ReleaseManifest) -> list[Model]:
@@ -163,15 +211,36 @@ def draw(requests: Requests, most: int, seed: int) -> Requests:
     return requests.take(np.sort(np.random.default_rng(seed).permutation(len(requests))[:most]))
 
 
-def _logged(release: Release, log: Part, schema: MixSchema, config: mixigen.Config) -> mixigen.Logged:
+def _ways(stage: Stage, name: str, most: int) -> dict[bool, Part]:
+    return {way: stage.part(name, exclude_seen=way, most=most) for way in WAYS}
+
+
+def _logged(
+    release: Release, log: Part, schema: MixSchema, config: mixigen.Config, habits: Habits | None
+) -> mixigen.Logged:
     n_cgs = len(schema.cgs)
     return mixigen.Logged(
-        mixigen.see(release, log.requests, schema, exclude_seen=log.lists.exclude_seen),
+        mixigen.see(release, log.requests, schema, exclude_seen=log.lists.exclude_seen, habits=habits),
         log.lists,
         log.list_of,
         mixigen.worth(log.liked(config.N)[:, :n_cgs], log.bought[:, :n_cgs], log.requests.positives, config),
         log.requests.timestamps,
     )
+
+
+def _logged_served(
+    stage: Stage, served: Served, schema: MixSchema, config: mixigen.Config, habits: Habits | None
+) -> mixigen.Logged:
+    """Return lines of a mix log as if they were of the candidate log; all is known from before the log's part."""
+    requests, lists, n_items = served.requests, served.lists, len(stage.release.items)
+    list_of = np.arange(len(requests))
+    facts = learn_facts(stage.timeline.before("log"), stage.release)
+    best = ranker.best_items(stage.ranker, requests, lists, facts, config.N, list_of)
+    of_best = np.repeat(list_of, config.N)
+    liked = mark(lists.items, list_of, of_best, best.ravel().astype(np.int64), n_items)
+    bought = mark(lists.items, list_of, requests.request, requests.item, n_items)
+    value = mixigen.worth(liked, bought, requests.positives, config)
+    return mixigen.Logged(see_served(served, stage.release, schema, habits), lists, list_of, value, requests.timestamps)
 
 
 def _fit(events: pl.LazyFrame, models: Sequence[Model], folder: Path) -> Release:

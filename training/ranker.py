@@ -111,10 +111,15 @@ def train(sources: Sequence[tuple[Requests, Lists]], facts: Facts, config: Confi
     return model
 
 
-def best_items(model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, n: int) -> NDArray[np.int32]:
-    """Return the ranker's (n_requests, n) best items over all generators' candidates; −1 where there are fewer."""
+def best_items(
+    model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, n: int, list_of: Rows | None = None
+) -> NDArray[np.int32]:
+    """Return the ranker's (n_requests, n) best items over all generators' candidates; −1 where there are fewer.
+
+    list_of: (n_requests,) the list of each request; none: that of its user.
+    """
     pools, result = Pools.of(lists), np.full((len(requests), n), END, np.int32)
-    list_of = lists.row_of(requests.user)
+    list_of = lists.row_of(requests.user) if list_of is None else list_of
     for first in track(range(0, len(requests), REQUESTS_TOGETHER), "ranker"):
         chunk = list_of[first : first + REQUESTS_TOGETHER]
         request, row = pools.expand(chunk)

@@ -1,8 +1,9 @@
 """ANN: the best items by user · item + bias, found in a graph instead of by looking at all of them."""
 
 import numpy as np
+from numpy.typing import NDArray
 
-from service import embedding_kernels, kernels
+from service import ann_kernels, embedding_kernels, kernels
 from service.cg.base import NOTHING, Candidates, Filters, Floats, ListRanking, Query, Ranking
 from service.cg.embedding import Embedding
 from service.hnsw import HnswGraph
@@ -77,40 +78,50 @@ class GraphRanking:
         """Return the best k, searching as deep as it takes."""
         while len(self._found) < k and self._rest is None:
             self._depth = self._next_depth(k)
-            if self._depth > self._max_depth or not self._search():
+            if self._depth > self._max_depth or not (labels := self._graph.search(self._vector, self._depth)).size:
                 self._rest = self._embedding.scores(self._vector, self._filters)
             elif self._depth < self._graph.ef:
-                self._keep_settled(k)
+                self._found = self._settled(labels, k)
+            else:
+                self._replace(labels)
         if len(self._found) < k and self._rest is not None:
             self._take_rest(self._rest, k)
-        found = self._found[:k]
+        found = self._found if len(self._found) <= k else self._found[:k]
         self._given = max(self._given, len(found))
+        if self._embedding.items.to_release is None:
+            return found
         return Candidates(self._embedding.items.release_items(found.items), found.scores)
 
     def _next_depth(self, k: int) -> int:
         """At first only a part of the search list where that will do: to fetch and to rescore costs too."""
-        whole = max(k, self._graph.ef)
-        if self._depth >= self._graph.ef:
+        ef = self._graph.ef
+        if self._depth >= ef:
             return max(k, 2 * self._depth)
         if self._depth or len(self._filters.allowed):
-            return whole
-        return min(whole, max(FIRST, k + SPARE + len(self._filters.excluded)))
+            return max(k, ef)
+        return min(max(k, ef), max(FIRST, k + SPARE + len(self._filters.excluded)))
 
-    def _keep_settled(self, k: int) -> None:
-        """Keep the best k if the rest of the search list cannot rank among them, nothing otherwise.
+    def _settled(self, labels: NDArray[np.uint64], k: int) -> Candidates:
+        """Return the best k if the rest of the search list cannot rank among them, nothing otherwise.
 
-        What was not fetched lies behind everything that was, by the graph's order; by exact scores only
-        up to rounding. So a shorter answer is the beginning of a longer one, also to another request.
+        So a shorter answer is the beginning of a longer one, also to another request.
         """
-        scores = self._found.scores
-        settled = len(scores) > k and scores[k - 1] > scores[-1] + self._graph.rounding(self._vector)
-        self._found = self._found[:k] if settled else NOTHING
+        embedding, filters = self._embedding, self._filters
+        return Candidates(
+            *ann_kernels.rank_settled(
+                labels,
+                embedding.item_vectors,
+                embedding.item_biases,
+                self._vector,
+                filters.excluded,
+                filters.allowed,
+                k,
+                self._graph.rounding,
+            )
+        )
 
-    def _search(self) -> bool:
-        """Replace what was not handed out by what a deeper search finds; False if the graph gives up."""
-        labels = self._graph.search(self._vector, self._depth)
-        if labels is None:
-            return False
+    def _replace(self, labels: NDArray[np.uint64]) -> None:
+        """Replace what was not handed out by what a deeper search found."""
         kept = NOTHING
         if len(self._found):
             kept, open_ = self._found[: self._given], self._found.items[self._given :]
@@ -126,7 +137,6 @@ class GraphRanking:
             _last(kept),
         )
         self._found = _join(kept, Candidates(*new))
-        return True
 
     def _take_rest(self, rest: Floats, k: int) -> None:
         kept = self._found[: self._given]
@@ -138,7 +148,7 @@ class GraphRanking:
 def _last(candidates: Candidates) -> tuple[float, int]:
     """Return score and item after which the list goes on."""
     if not len(candidates):
-        return float(np.inf), -1
+        return ann_kernels.BEFORE_ALL
     return float(candidates.scores[-1]), int(candidates.items[-1])
 
 

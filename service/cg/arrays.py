@@ -23,13 +23,15 @@ FORMATS: Mapping[str, tuple[str, int]] = {
     "item_name_bytes": ("|u1", 1),
     "weights": ("<f4", 2),
     "weights_indptr": ("<i8", 1),
-    "weights_columns": ("<i4", 1),
+    "weights_columns": ("<u2 <i4", 1),
     "weights_values": ("<f4", 1),
     "code_columns": ("<i4", 1),
-    "codes": ("|i1", 2),
+    "codes": ("<u2", 2),
     "code_scales": ("<f4", 1),
+    "scan_codes": ("|u1", 3),
+    "scan_bounds": ("<f4", 2),
 }
-"""dtype and number of dimensions: what compiled kernels take. Where an array is not listed, its reader checks."""
+"""dtypes and number of dimensions: what compiled kernels take. Where an array is not listed, its reader checks."""
 
 
 def array(artifact: Artifact, name: str) -> NDArray[Any]:
@@ -39,11 +41,11 @@ def array(artifact: Artifact, name: str) -> NDArray[Any]:
         found = artifact.arrays[name]
     except KeyError:
         raise ArtifactError(f"{where}: lacks the array {name!r} that its algorithm needs") from None
-    seen = found.dtype.str, found.ndim
-    if name in FORMATS and seen != FORMATS[name]:
-        wanted = FORMATS[name]
+    dtypes, dimensions = FORMATS.get(name, (found.dtype.str, found.ndim))
+    if found.dtype.str not in dtypes.split() or found.ndim != dimensions:
+        wanted = f"{dtypes.replace(' ', ' or ')} in {dimensions}"
         raise ArtifactError(
-            f"{where}: {name} is {seen[0]} in {seen[1]} dimensions, wanted {wanted[0]} in {wanted[1]}; fit it again"
+            f"{where}: {name} is {found.dtype.str} in {found.ndim} dimensions, wanted {wanted}; fit it again"
         )
     return found
 
@@ -54,7 +56,7 @@ def check_length(what: str, values: NDArray[Any], n: int) -> None:
         raise ArtifactError(f"{what}: has {len(values)} entries, wanted {n}")
 
 
-def check_rows(what: str, rows: NDArray[np.int32], n: int) -> None:
+def check_rows(what: str, rows: NDArray[Any], n: int) -> None:
     """Refuse rows that are not in 0…n−1."""
     if len(rows) and (rows.min() < 0 or rows.max() >= n):
         raise ArtifactError(f"{what}: holds {rows.min()}…{rows.max()}, wanted 0…{n - 1}")

@@ -35,6 +35,9 @@ class Filters:
         return Filters(np.union1d(self.excluded, [item]).astype(np.int32), self.allowed)
 
 
+NO_FILTERS = Filters()
+
+
 @dataclass(frozen=True, slots=True)
 class Query:
     """What a generator may look at."""
@@ -43,7 +46,7 @@ class Query:
     history: History = EMPTY
     history_given: bool = False
     """The request brought the history: a stored embedding of the user does not apply."""
-    filters: Filters = field(default_factory=Filters)
+    filters: Filters = NO_FILTERS
 
     @property
     def stored_applies(self) -> bool:

@@ -12,7 +12,7 @@ from service.cg.base import CandidateGenerator, ItemMap
 from service.cg.build_embedding import als, bpr
 from service.cg.linear import LinearItemToItemCG, compact_scorer, dense_scorer, sparse_scorer
 from service.cg.popular import PersonalTop, Popular
-from service.compact_kernels import CompactWeights
+from service.compact_kernels import CODES_PER_WORD, CompactWeights
 from service.errors import ArtifactError
 
 
@@ -53,9 +53,12 @@ def _compact(
 ) -> CompactWeights:
     n = len(indptr) - 1
     columns, codes, scales = (array(artifact, key) for key in ("code_columns", "codes", "code_scales"))
-    if codes.shape != (n, len(columns)) or scales.shape != (n,) or codes.dtype != np.int8:
-        seen = f"{codes.dtype} {codes.shape} and {scales.shape}"
-        raise ArtifactError(f"{name}: codes and code_scales are {seen}, wanted int8 {(n, len(columns))} and {(n,)}")
+    wanted = (n, -(-len(columns) // CODES_PER_WORD))
+    if codes.shape != wanted or scales.shape != (n,):
+        seen = f"{codes.shape} and {scales.shape}"
+        raise ArtifactError(f"{name}: codes and code_scales are {seen}, wanted {wanted} and {(n,)}; fit it again")
+    if (scales < 0).any():
+        raise ArtifactError(f"{name}: code_scales holds {scales.min()}, wanted none below 0; fit it again")
     check_rows(f"{name}: code_columns", columns, n)
     return CompactWeights(indptr, columns_of_largest, largest, columns, codes, scales)
 

@@ -17,8 +17,11 @@ from service.cg.fold_in_als import fold_in as fold_in_als
 from service.cg.fold_in_als import gram_basis
 from service.cg.fold_in_bpr import fold_in as fold_in_bpr
 from service.cg.knn import DotProductKNN
+from service.cg.scan import CodedVectors
 from service.errors import ArtifactError
 from service.ids import IdIndex
+from service.nibbles import BYTES, NUMBERS
+from service.scan_kernels import ScanCodes
 
 MakeFoldIn = Callable[[Artifact], FoldIn]
 """Takes an artifact whose arrays fit together."""
@@ -82,7 +85,18 @@ def _embedding(name: str, artifact: Artifact, items: ItemMap, make_fold_in: Make
         user_vectors=user_vectors,
         fold_in=make_fold_in(artifact),
         weighting=artifact.manifest.config["weighting"],
+        coded=_coded(name, artifact, item_vectors, biases) if "scan_codes" in artifact.arrays else None,
     )
+
+
+def _coded(name: str, artifact: Artifact, vectors: NDArray[np.float32], biases: NDArray[np.float32]) -> CodedVectors:
+    codes = ScanCodes(array(artifact, "scan_codes"), array(artifact, "scan_bounds"))
+    n, dim = vectors.shape
+    wanted = (2 * -(-dim // NUMBERS), n, BYTES), (4, n)
+    seen = codes.codes.shape, codes.bounds.shape
+    if seen != wanted:
+        raise ArtifactError(f"{name}: scan_codes and scan_bounds are {seen}, wanted {wanted}; fit the model again")
+    return CodedVectors(vectors, biases, codes)
 
 
 def _check_shape(name: str, what: str, values: NDArray[Any], shape: tuple[int, ...]) -> None:

@@ -18,6 +18,7 @@ from service.cg.base import (
     ScoreRanking,
     history_weights,
 )
+from service.cg.scan import CodedRanking, CodedVectors
 from service.ids import Id, IdIndex
 
 FoldIn = Callable[[Ints, Floats], Floats]
@@ -39,6 +40,8 @@ class Embedding:
     fold_in: FoldIn
     weighting: str
     """Value of an interaction in training, which the fold-in repeats."""
+    coded: CodedVectors | None = None
+    """The item vectors once more, in codes that make the exact ranking cheap; None: it reads the vectors."""
 
     def stored(self, user: Id | None) -> Floats | None:
         """Return the vector of a user the model was trained on, None for others."""
@@ -59,7 +62,9 @@ class Embedding:
     def exact(self, vector: Floats, filters: Filters) -> Ranking:
         """Rank by the scores of all items; filters are in the release's items."""
         local = self.items.model_filters(filters)
-        return ScoreRanking(self.scores(vector, local), self.items)
+        if self.coded is None or len(local.allowed):  # a scan of what is allowed is quick already
+            return ScoreRanking(self.scores(vector, local), self.items)
+        return CodedRanking(self.coded, vector, local.excluded, self.items, lambda: self.scores(vector, local))
 
     def scores(self, vector: Floats, local: Filters) -> Floats:
         """Return the score of every item, −inf where it is not eligible; filters in the model's items."""
@@ -90,6 +95,7 @@ class Embedding:
         vector = self.fold_in(np.zeros(1, np.int32), np.ones(1, np.float32))
         for stored in (vector, *self.user_vectors[:1]):  # in memory and mapped: two types to numba
             self.scores(stored, Filters())
+            self.exact(stored, Filters()).top(1)
         embedding_kernels.cosine_items(self.item_vectors, np.int32(0), Filters().allowed)
 
     def _folded(self, query: Query) -> Floats | None:

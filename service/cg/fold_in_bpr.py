@@ -9,9 +9,13 @@ the other half, against the trained vectors: MovieLens-100K .156/.452 against .1
 .155/.251 against .151/.260.
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
 from numpy.typing import NDArray
-from scipy.sparse import csr_array, csr_matrix
+
+if TYPE_CHECKING:  # the service does without scipy, whose import every new worker would wait for
+    from scipy.sparse import csr_array, csr_matrix
 
 Floats = NDArray[np.float32]
 
@@ -19,7 +23,7 @@ RIDGE = 1e-3
 """Penalty of the regression, in units of the mean square of a feature."""
 
 
-def learn_map(user_vectors: Floats, item_vectors: Floats, X: csr_array | csr_matrix) -> Floats:
+def learn_map(user_vectors: Floats, item_vectors: Floats, X: "csr_array | csr_matrix") -> Floats:
     """The map (dim + 1, dim): a user's vector is about [mean of item vectors, 1] @ map.
 
     user_vectors is (n_users, dim), item_vectors (n_items, dim), X the training matrix (n_users, n_items),

@@ -28,7 +28,9 @@ def dense_scorer(W: Floats) -> Scorer:
     return lambda items, weights: kernels.score_history_dense(W, items, weights)
 
 
-def sparse_scorer(indptr: "np.ndarray[tuple[int], np.dtype[np.int64]]", columns: Ints, values: Floats) -> Scorer:
+def sparse_scorer(
+    indptr: "np.ndarray[tuple[int], np.dtype[np.int64]]", columns: kernels.Columns, values: Floats
+) -> Scorer:
     """Score with W in compressed rows."""
     n_items = len(indptr) - 1
     return lambda items, weights: kernels.score_history_sparse(indptr, columns, values, n_items, items, weights)

@@ -44,7 +44,9 @@ class MixiGen:
             ArithmeticError: a score is not finite.
         """
         request = request_features(history, context, self.model.schema)
-        curves = self.model.curves(request, [cg.name for cg in cgs], list_lengths(cgs, query))
+        habits = self.model.habits
+        own = None if habits is None else habits.of(query, context.exclude_seen)
+        curves = self.model.curves(request, [cg.name for cg in cgs], list_lengths(cgs, query), own)
         if not math.isfinite(curves[:, -1].sum()):  # scores add up along a curve: what is wrong stays wrong
             raise ArithmeticError("MixiGen's scores are not finite")
         return curves

@@ -4,22 +4,22 @@ import { element, svg, table } from "./dom.js";
 
 const WIDTH = 640;
 const HEIGHT = 300;
-const EDGE = { left: 56, right: 12, top: 10, bottom: 40 };
+const EDGE = { left: 62, right: 16, top: 34, bottom: 58 };
 const DASHES = ["", "8 4", "2 3", "10 3 2 3", "5 2", "1 4", "12 5", "6 2 2 2"];
 
 export function showCurves(target, answer, colours, slots) {
-  const scores = answer.cgs.flatMap((cg) => cg.scores);
+  const depth = Math.min(answer.cgs[0].scores.length, Math.max(10, 2 * answer.n)); // what the places asked for can reach, and as much again
+  const scores = answer.cgs.flatMap((cg) => cg.scores.slice(0, depth));
   const [low, high] = [Math.min(...scores), Math.max(...scores)];
-  const depth = answer.cgs[0].scores.length;
   const x = (position) => EDGE.left + ((position - 1) / Math.max(1, depth - 1)) * (WIDTH - EDGE.left - EDGE.right);
   const y = (score) => HEIGHT - EDGE.bottom - ((score - low) / (high - low || 1)) * (HEIGHT - EDGE.top - EDGE.bottom);
-  const lines = answer.cgs.map((cg) => line(cg, colours[cg.name], x, y));
-  const title = `MixiGen's score of each generator at positions 1 to ${depth}; the table below has the quotas`;
-  const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title }, axes(x, y, low, high, depth), lines);
+  const lines = answer.cgs.map((cg) => curve(cg, colours[cg.name], depth, x, y));
+  const title = `MixiGen's score of each generator at positions 1 to ${depth}; dots end the quotas, which the table below has`;
+  const chart = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img", "aria-label": title }, axes(x, y, low, high, depth), lines.flat());
   target.replaceChildren(
-    element("p", { class: "note" }, "The next place of the mix goes to the generator whose next position scores highest; so the higher a curve stays, the more places its generator gets."),
+    element("p", { class: "note" }, "The next place of the mix goes to the generator whose next position scores highest; so the higher a curve stays, the more places its generator gets. A dot marks the last place of its quota."),
     chart,
-    table(`Quota of ${answer.n} places that the curves imply`, ["generator", "score at 1", `at ${depth}`, "quota", "supplied"], answer.cgs.map((cg) => row(cg, colours, slots))),
+    table(`Quota of ${answer.n} places that the curves imply`, ["generator", "score at 1", `at ${answer.cgs[0].scores.length}`, "quota", "supplied"], answer.cgs.map((cg) => row(cg, colours, slots))),
   );
 }
 
@@ -36,20 +36,23 @@ export function showSlots(target, n, slots, colours) {
   target.replaceChildren(element("div", { class: "bars", "aria-hidden": "true" }, ...bars), element("ul", { class: "key" }, ...key));
 }
 
-function line(cg, colour, x, y) {
-  const points = cg.scores.map((score, position) => `${x(position + 1).toFixed(1)},${y(score).toFixed(1)}`);
-  return svg("polyline", { points: points.join(" "), class: `line c${colour % 10}`, "stroke-dasharray": DASHES[colour % DASHES.length] }, svg("title", {}, cg.name));
+function curve(cg, colour, depth, x, y) {
+  const points = cg.scores.slice(0, depth).map((score, position) => `${x(position + 1).toFixed(1)},${y(score).toFixed(1)}`);
+  const line = svg("polyline", { points: points.join(" "), class: `line c${colour % 10}`, "stroke-dasharray": DASHES[colour % DASHES.length] }, svg("title", {}, cg.name));
+  if (!cg.quota || cg.quota > depth) return [line];
+  return [line, svg("circle", { cx: x(cg.quota), cy: y(cg.scores[cg.quota - 1]), r: 5, class: `dot c${colour % 10}` }, svg("title", {}, `${cg.name}: ${cg.quota}`))];
 }
 
 function axes(x, y, low, high, depth) {
   const bottom = HEIGHT - EDGE.bottom;
   const marks = [1, ...[0.25, 0.5, 0.75, 1].map((part) => Math.round(depth * part))];
-  const ticks = [...new Set(marks)].map((position) => svg("text", { x: x(position), y: bottom + 16, "text-anchor": "middle" }, String(position)));
-  const levels = [low, (low + high) / 2, high].map((score) => [
+  const ticks = [...new Set(marks)].map((position) => svg("text", { x: x(position), y: bottom + 22, "text-anchor": "middle" }, String(position)));
+  const levels = [low, (low + high) / 2, high].flatMap((score) => [
     svg("line", { x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(score), y2: y(score), class: "grid" }),
-    svg("text", { x: EDGE.left - 6, y: y(score) + 4, "text-anchor": "end" }, score.toPrecision(3)),
+    svg("text", { x: EDGE.left - 6, y: y(score) + 4, "text-anchor": "end" }, Number(score.toPrecision(3)).toString()),
   ]);
-  return [...levels, ...ticks, svg("text", { x: (EDGE.left + WIDTH) / 2, y: HEIGHT - 6, "text-anchor": "middle" }, "position in the generator's list")];
+  const above = svg("text", { x: 4, y: 20 }, "MixiGen's score");
+  return [...levels, ...ticks, above, svg("text", { x: (EDGE.left + WIDTH) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, "position in the generator's list")];
 }
 
 function row(cg, colours, slots) {

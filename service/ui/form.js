@@ -42,6 +42,7 @@ export function settingsToUrl() {
 export function restore() {
   const given = new URLSearchParams(location.search);
   for (const id of KEPT) if (given.has(id)) byId(id).value = given.get(id);
+  for (const choice of byId("form").querySelectorAll("select")) if (choice.selectedIndex < 0) choice.selectedIndex = 0; // no longer offered
   for (const box of byId("cgs").querySelectorAll("input")) if (given.getAll("toggle").includes(box.value)) box.checked = !box.checked;
   if (byId("history").value) byId("history").closest("details").open = true;
   showValues();

@@ -103,9 +103,15 @@ def test_curves_and_quotas(visit: Visit) -> None:
     visit.open_board(f"?user={USER}&n=5")
     lines = visit.page.locator("#curve polyline title").all_text_contents()
     assert lines == ["slim", "ease", "personal_top"]
+    words = visit.page.locator("#curve svg > text").all_text_contents()
+    assert {"MixiGen's score", "position in the generator's list", "1"} <= set(words)
+    low, middle, high = map(float, words[:3])
+    assert low < middle < high
+    dots = visit.page.locator("#curve circle title").all_text_contents()
     rows = visit.page.locator("#curve tbody tr").all_text_contents()
     quotas = visit.page.locator("#curve tbody tr td:nth-child(4)").all_text_contents()
     assert len(rows) == 3
+    assert sum(int(dot.split(": ")[1]) for dot in dots) == 5
     assert sum(map(int, quotas)) == 5
     visit.page.get_by_role("checkbox", name="popular").check()
     visit.page.get_by_text("MixiGen was not trained on popular").wait_for()
@@ -135,6 +141,16 @@ def test_two_releases_side_by_side(visit: Visit) -> None:
     notes = visit.page.locator('[data-column="Mix"] > .note').all_text_contents()
     assert [note.split(" · ")[1] for note in notes] == ["mixigen", "rrf"]
     visit.shot("compare")
+    assert visit.said == []
+
+
+def test_a_release_that_is_no_longer_offered_is_not_compared_with(visit: Visit) -> None:
+    visit.open_board(f"?user={USER}&compare=20200101T000000-abcdef")
+    assert (
+        visit.page.get_by_label("Compare with").evaluate("choice => choice.selectedOptions[0].text")
+        == "no other release"
+    )
+    assert visit.page.locator(".column.other").count() == 0
     assert visit.said == []
 
 

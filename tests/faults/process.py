@@ -40,6 +40,10 @@ class ServiceProcess:
         with urllib.request.urlopen(made, timeout=30) as response:
             return json.load(response)
 
+    def text(self, path: str) -> str:
+        with urllib.request.urlopen(f"http://127.0.0.1:{self.port}{path}", timeout=30) as response:
+            return response.read().decode()
+
     def workers(self) -> list[dict]:
         with contextlib.suppress(OSError):
             return [worker for worker in self.request("/releases")["workers"] if worker["release"]]

@@ -207,8 +207,8 @@ def _look_at_damaged(root: Path, rounds: int, seed: int, told) -> None:
     told.put((dict(counts), accepted))
 
 
-def test_no_damaged_file_crashes_or_is_accepted(sound, tmp_path, full_faults):
-    rounds = 10_000 if full_faults else 300
+def test_no_damaged_file_crashes_or_is_accepted(sound, tmp_path, full_faults, counts):
+    rounds = counts(300, 10_500)  # zeros over zeros do not count
     root = tmp_path / "store"
     shutil.copytree(sound.root, root)
     context = multiprocessing.get_context("spawn")
@@ -274,9 +274,9 @@ def out_of_range(arrays, key, rng):
 POINTERS = ("history_items", "history_indptr", "weights_indptr", "weights_columns", "popular_order")
 
 
-def test_right_checksums_do_not_make_nonsense_acceptable(sound, tmp_path, full_faults):
+def test_right_checksums_do_not_make_nonsense_acceptable(sound, tmp_path, counts):
     """What a fit with a fault could publish."""
-    rounds = 1000 if full_faults else 100
+    rounds = counts(100, 1000)
     root = tmp_path / "store"
     shutil.copytree(sound.root, root)
     store, rng = Store(root), np.random.default_rng(2)

@@ -42,16 +42,18 @@ def mutated(rng):
     return bytes(data)
 
 
-def test_raw_garbage_is_never_a_5xx(server, full_faults):
+def test_raw_garbage_is_never_a_5xx(server, counts):
     rng = random.Random(0)
     statuses = set()
-    for _ in range(50_000 if full_faults else 1_000):
+    pieces = counts(1_000, 50_000)
+    for _ in range(pieces):
         data = mutated(rng)
         answer = send(server.port, data, 0.02)  # half a request gets no answer
         assert answer == b"" or answer.startswith(b"HTTP/1."), (data, answer)
         statuses.add(answer[9:12])
         assert not answer[9:12].startswith(b"5"), (data, answer)
     assert {b"200", b"400"} <= statuses
+    print(f"COUNTED {pieces:,} pieces of garbage, no 5xx")
     assert server.get("/health/ready")[0] == 200
 
 

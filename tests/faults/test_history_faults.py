@@ -1,6 +1,7 @@
 """Redis goes wrong under load: every request is answered, the degraded ones say so, and it mends itself."""
 
 import signal
+import socket
 import time
 import urllib.error
 
@@ -37,7 +38,11 @@ def stage(tmp_path_factory):
     try:
         # Redis is down at the start of the service
         with service_process(
-            store.root, folder / "log", CANDGEN_HISTORY="redis", CANDGEN_REDIS_URL=proxy.url
+            store.root,
+            folder / "log",
+            CANDGEN_HISTORY="redis",
+            CANDGEN_REDIS_URL=proxy.url,
+            CANDGEN_QUEUE_BUDGET_MS="5000",
         ) as service:
             yield service, redis, proxy
     finally:
@@ -128,8 +133,14 @@ def wrong_type(redis, proxy):
     redis.flush()
 
 
+def loading(redis, proxy):
+    proxy.instead = b"-LOADING Redis is loading the dataset in memory\r\n"
+    yield
+    proxy.instead = b""
+
+
 LOSES_DATA = (killed, restarted, flushed, wrong_type)
-ALL = (killed, restarted, stopped, slow, half_replies, reset, partitioned, flushed, wrong_type)
+ALL = (killed, restarted, stopped, slow, half_replies, reset, partitioned, loading, flushed, wrong_type)
 
 
 def test_down_at_start_then_there(stage):
@@ -144,9 +155,9 @@ def test_down_at_start_then_there(stage):
 
 
 @pytest.mark.parametrize("fault", ALL)
-def test_every_request_is_answered(stage, full_faults, fault):
+def test_every_request_is_answered(stage, counts, fault):
     service, redis, proxy = stage
-    requests = 20_000 if full_faults else 300
+    requests = counts(300, 20_000)
     wait_for(lambda: healthy(service), "all workers ask Redis", 60)
     with Traffic(service.port, PATHS, owns, connections=4, depth=2) as traffic:
         traffic.wait_for(requests)
@@ -168,7 +179,7 @@ def test_every_request_is_answered(stage, full_faults, fault):
         took = time.perf_counter() - start
     seen = traffic.seen
     assert (seen.wrong, seen.lost, seen.refused, set(seen.statuses)) == ([], 0, 0, {200})
-    if fault in (killed, stopped, slow, half_replies, partitioned, wrong_type):
+    if fault in (killed, stopped, slow, half_replies, partitioned, loading, wrong_type):
         assert degraded > requests // 2
     print(
         f"COUNTED {fault.__name__}: {seen.answered:,} requests, 0 failed, {seen.degraded:,} degraded, p99 "
@@ -176,7 +187,29 @@ def test_every_request_is_answered(stage, full_faults, fault):
     )
 
 
-def test_a_forgotten_user_stays_forgotten_when_redis_loses_its_data(stage, full_faults):
+def test_callers_who_hang_up_leave_no_answer_behind(stage, counts):
+    """While their request waits for Redis: the next on the same connection to Redis gets its own user's history."""
+    service, _, proxy = stage
+    fill(service)
+    wait_for(lambda: healthy(service), "all workers ask Redis")
+    rounds = counts(200, 20_000)
+    proxy.delay = 0.003
+    try:
+        with Traffic(service.port, PATHS, owns, connections=3, depth=2) as traffic:
+            for turn in range(rounds):
+                with socket.create_connection(("127.0.0.1", service.port)) as caller:
+                    caller.sendall(f"GET {PATHS[turn % len(PATHS)]} HTTP/1.1\r\nHost: x\r\n\r\n".encode())
+                    time.sleep(0.002 * (turn % 3))
+    finally:
+        proxy.delay = 0.0
+    seen = traffic.seen
+    assert (seen.wrong, seen.lost, seen.refused, set(seen.statuses)) == ([], 0, 0, {200})
+    print(
+        f"COUNTED {rounds:,} callers who hung up, {seen.answered:,} answers to others, each of its own user's history"
+    )
+
+
+def test_a_forgotten_user_stays_forgotten_when_redis_loses_its_data(stage):
     service, redis, _ = stage
     fill(service)
     wait_for(lambda: healthy(service), "all workers ask Redis")

@@ -41,8 +41,9 @@ class Balanced:
 
 
 @pytest.mark.parametrize("workers", [1, pytest.param(2, marks=pytest.mark.slow)])
-def test_sigterm_under_load_fails_no_request(store, workers, full_faults):
-    for _ in range(20 if full_faults else 1):
+def test_sigterm_under_load_fails_no_request(store, workers, full_faults, counts):
+    answered = 0
+    for _ in range(counts(1, 20)):
         with serving(store.root, workers, drain_seconds=1.5) as server:
             with Balanced(server) as callers:
                 time.sleep(5 if full_faults else 1)
@@ -50,6 +51,8 @@ def test_sigterm_under_load_fails_no_request(store, workers, full_faults):
             assert server.process.wait(20) == 0
             assert set(callers.result.statuses) == {200}, callers.result.errors[:3]
             assert callers.result.statuses[200] > 100
+            answered += callers.result.statuses[200]
+    print(f"COUNTED {counts(1, 20)} SIGTERMs with {workers} workers, {answered:,} requests, 0 failed")
 
 
 def test_sigterm_twice_ends_at_once(store):
@@ -64,9 +67,9 @@ def test_sigterm_twice_ends_at_once(store):
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
-def test_a_dead_or_hanging_worker_is_replaced(store, number, full_faults):
+def test_a_dead_or_hanging_worker_is_replaced(store, number, counts):
     with serving(store.root, 2) as server:
-        for _ in range(20 if full_faults else 1):
+        for _ in range(counts(1, 20)):
             victim = min(server.workers(2))
             os.kill(victim, number)
             done = load.closed_loop(server.port, PATHS, 2, 6) if number == signal.SIGKILL else None

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from service import artifact
+from service import artifact, validated
 from service.artifact import Draft
 from service.errors import ArtifactError
 
@@ -173,7 +173,7 @@ def test_a_file_is_not_hashed_twice_but_after_a_change(tmp_path, monkeypatch):
     folder, key = write(tmp_path)
     hashed = []
     digest = hashlib.file_digest
-    monkeypatch.setattr(artifact, "_SETTLED_SECONDS", -1.0)
+    monkeypatch.setattr(validated, "_SETTLED_SECONDS", -1.0)
     monkeypatch.setattr(artifact.hashlib, "file_digest", lambda *a: hashed.append(1) or digest(*a))
     artifact.read(folder, **key)
     first = len(hashed)

@@ -5,6 +5,7 @@ import contextlib
 import time
 
 import pytest
+from redis.asyncio.connection import AbstractConnection
 
 from service import breaker, history_redis
 from service.errors import HistoryUnavailableError
@@ -116,6 +117,25 @@ def test_another_worker_learns_who_was_forgotten_and_a_flushed_redis_is_told_aga
     with_store(server.url, work)
 
 
+@pytest.mark.parametrize("days", [-400, 400])
+def test_it_learns_who_was_forgotten_whatever_the_clock_says(server, monkeypatch, days):
+    server.flush()
+    real = time.time
+
+    async def work(store):
+        other = RedisEvents(server.url, 2000)
+        running = asyncio.create_task(other.run())
+        await until(lambda: other._synced > 0)
+        monkeypatch.setattr(history_redis.time, "time", lambda: real() + days * 86_400)
+        await store.forget(8)
+        monkeypatch.setattr(history_redis.time, "time", real)
+        await until(lambda: other.is_forgotten(8))
+        running.cancel()
+        await other.close()
+
+    with_store(server.url, work)
+
+
 def test_a_refused_command_fails_its_request_alone(server):
     server.flush()
     server.client().set(key_of(1), "a text, no sorted set")
@@ -199,22 +219,18 @@ def test_the_breaker_opens_after_failures_in_a_row_and_closes_by_itself(server):
     with_store(server.url, work)
 
 
-def test_a_connection_that_closes_under_a_write_is_no_error_of_the_request(server):
+def test_a_connection_that_closes_under_a_write_is_no_error_of_the_request(server, monkeypatch):
     """uvloop says so with a RuntimeError, which redis-py passes on."""
+
+    async def send(*_, **__):
+        raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
 
     async def work(store):
         assert (await store.read(707)).events == []
-        for connection in [*store._client.connection_pool._available_connections]:
-            with_closed_transport(connection)
+        monkeypatch.setattr(AbstractConnection, "send_packed_command", send)
         for _ in range(breaker.FAILURES):
             with pytest.raises(HistoryUnavailableError, match="RuntimeError"):
                 await store.read(707)
         assert not store.breaker.closed, "it counts as a failure of Redis"
-
-    def with_closed_transport(connection):
-        async def send(*_, **__):
-            raise RuntimeError("unable to perform operation on <TCPTransport closed=True>; the handler is closed")
-
-        connection.send_packed_command = send
 
     with_store(server.url, work)

@@ -21,7 +21,7 @@ def test_all_columns_are_the_matrix_but_for_rounding(case):
     small = compact.compress(W, X, k=5, n_columns=60, seed=0)
     dense = naive.compact_matrix(small)
     rest = np.sort(np.abs(W), axis=1)[:, -6]  # the largest that is coded
-    assert (np.abs(dense - W).max(axis=1) <= 0.5 * rest / 127 + 1e-6).all()
+    assert (np.abs(dense - W).max(axis=1) <= 0.5 * rest / 7 + 1e-6).all()
     for row, weights in enumerate(W):
         kept = np.argsort(-np.abs(weights))[:5]
         np.testing.assert_array_equal(dense[row, kept].astype(np.float32), weights[kept])
@@ -29,7 +29,7 @@ def test_all_columns_are_the_matrix_but_for_rounding(case):
 
 def test_scores_are_those_of_the_matrix_it_stands_for(case):
     W, X = case
-    small = compact.compress(W, X, k=3, n_columns=20, seed=0)
+    small = compact.compress(W, X, k=3, n_columns=22, seed=0)  # not a multiple of the codes of a word
     np.testing.assert_allclose(compact.scores(X, small), X @ naive.compact_matrix(small), atol=1e-3)
 
 

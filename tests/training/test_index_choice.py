@@ -5,6 +5,7 @@ import pytest
 from pydantic import ValidationError
 
 from service import hnsw
+from service.cg.base import Query
 from training import index_choice
 from training.embeddings import Embeddings
 from training.index_choice import IndexConfig, Measured, choose_index
@@ -34,13 +35,14 @@ def seconds(monkeypatch):
 def test_exact_is_obeyed_and_builds_nothing(monkeypatch):
     monkeypatch.delattr(hnsw, "build")
     choice = choose_index(embeddings(), IndexConfig(index="exact"))
-    assert choice == ("exact", {}, {"kind": "exact"})
+    assert choice == ("exact", {}, {}, {"kind": "exact"})
 
 
 def test_hnsw_is_obeyed_even_where_it_is_slower_and_can_be_loaded(seconds, tmp_path):
     seconds(ann=2.0, exact=1.0)
     model = embeddings()
-    kind, files, metrics = choose_index(model, IndexConfig(index="hnsw"))
+    kind, files, arrays, metrics = choose_index(model, IndexConfig(index="hnsw"))
+    assert arrays == {}
     assert kind == metrics["kind"] == "hnsw"
     settings = hnsw.Settings.model_validate_json(files[hnsw.SETTINGS_FILE])
     (tmp_path / "graph").write_bytes(files[hnsw.GRAPH_FILE])
@@ -101,6 +103,33 @@ def test_the_space_with_the_better_recall_is_taken(monkeypatch):
     assert choose_index(embeddings(), IndexConfig()).metrics["space"] == "ip"
 
 
+def clusters(n_clusters=10, size=300, dim=16):
+    rng = np.random.default_rng(0)
+    centres = 4 * rng.standard_normal((n_clusters, dim), np.float32)
+    items = np.repeat(centres, size, axis=0) + rng.standard_normal((n_clusters * size, dim), np.float32)
+    users = centres + rng.standard_normal((n_clusters, dim), np.float32)
+    return Embeddings(users, items, np.zeros(len(items), np.float32))
+
+
+def test_the_pilot_is_as_dense_as_the_whole_where_queries_look(monkeypatch):
+    monkeypatch.setattr(index_choice, "PILOT_ITEMS", 600)
+    model = clusters()
+    scan, users = index_choice.exact_scan(model), np.arange(2)
+    pilot = index_choice._pilot(model, scan, users, seed=0)
+    assert len(pilot.items) == len(pilot.item_biases) == 600
+    assert len(np.unique(pilot.items, axis=0)) == 600
+    assert pilot.users is model.users
+    part = index_choice.exact_scan(pilot)
+    for user in range(2):
+        wanted, found = (cg.rank(Query(user)).top(index_choice.PILOT_DEPTH).scores for cg in (scan, part))
+        assert found.tolist() == wanted.tolist()
+
+
+def test_few_items_are_their_own_pilot():
+    model = embeddings()
+    assert index_choice._pilot(model, index_choice.exact_scan(model), np.arange(2), seed=0) is model
+
+
 def test_the_same_embedding_makes_the_same_graph(seconds):
     seconds(0.5, 1.0)
     first, second = (choose_index(embeddings(), IndexConfig(seed=5)) for _ in range(2))
@@ -111,7 +140,7 @@ def test_recall_is_measured_against_the_exact_list():
     model = embeddings(n_items=1000)
     settings = hnsw.Settings(space="ip", M=4, ef_construction=10, ef=100)
     poor = hnsw.build(model.items, model.item_biases, settings, seed=0)
-    measured = index_choice.measure(index_choice._exact(model), model, poor, np.arange(50))
+    measured = index_choice.measure(index_choice.exact_scan(model), model, poor, np.arange(50))
     scores = model.users @ model.items.T + model.item_biases
     shared = 0
     for user in range(50):

@@ -33,6 +33,8 @@ def test_what_was_trained_is_what_is_loaded(served, blend):
     assert model.schema == blend.model.schema
     for loaded, trained in zip((*model.trees, model.base), (*blend.model.trees, blend.model.base), strict=True):
         np.testing.assert_array_equal(loaded, trained)
+    np.testing.assert_array_equal(model.habits.values, blend.model.habits.values)
+    np.testing.assert_array_equal(model.habits.users.ids, blend.model.habits.users.ids)
     assert blend.trees > 0
 
 
@@ -48,7 +50,8 @@ def test_online_is_offline_item_for_item(served, stage, blend, exclude_seen):
     """The mix that is served = scoring every (generator, position) and sorting = the merge of the logged lists."""
     part, requests = requests_of(stage, 60, exclude_seen)
     n = 40
-    seen = mixigen.see(stage.release, part.requests, blend.model.schema, exclude_seen=exclude_seen)
+    habits = blend.model.habits
+    seen = mixigen.see(stage.release, part.requests, blend.model.schema, exclude_seen=exclude_seen, habits=habits)
     picks = merge(part.items, part.list_of, mixigen.curves(blend.model, seen), part.n_items, n)
     for user, frame, row in requests:
         key = stage.release.users.ids_of(np.int32([user]))[0]
@@ -76,8 +79,8 @@ def by_sorting(release, blend, request, n):
     schema = blend.model.schema
     context = Context(request.timestamp, request.city_name, request.store_id, request.exclude_seen)
     vector = request_features(history, context, schema)
-    lengths = list_lengths(cgs, Query(request.user_id, history, filters=filters))
-    X = rows(vector, schema, lengths)
+    query = Query(request.user_id, history, filters=filters)
+    X = rows(vector, schema, list_lengths(cgs, query), blend.model.habits.of(query, request.exclude_seen))
     own = blend.ranker.predict(X).reshape(len(cgs), -1) + blend.model.base[int(request.exclude_seen)]
     lists = [
         generate(release, Request(request.user_id, cg.name, 1000, request.exclude_seen), history).result.own.items

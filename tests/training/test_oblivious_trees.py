@@ -80,6 +80,33 @@ def test_curves_are_catboosts_predict_of_all_rows(trained):
         np.testing.assert_allclose(ours.curves(request, ("c", "a"), lengths[[2, 0]]), wanted[[2, 0]], atol=1e-6)
 
 
+def test_curves_with_habits_are_catboosts_predict_of_all_rows(tmp_path):
+    schema = SCHEMA.model_copy(update={"habits": ("liked", "bought")})
+    rng = np.random.default_rng(3)
+    n, width = 3_000, len(feature_names(schema))
+    X = rng.normal(size=(n, width)).astype(np.float32)
+    X[:, -1] = rng.integers(1, schema.max_position + 1, n)
+    label = X[:, -2] * (X[:, 0] > 0) + X[:, -3] - 0.1 * X[:, -1] + X[:, -4]
+    model = catboost.CatBoostRegressor(iterations=30, thread_count=1, verbose=False, allow_writing_files=False)
+    model.fit(X, label)
+    path = tmp_path / "model.json"
+    model.save_model(str(path), format="json")
+    ours = MixModel(from_catboost_json(json.loads(path.read_text())), schema)
+    n_cgs = len(schema.cgs)
+    for _ in range(20):
+        request = rng.normal(size=len(REQUEST_FEATURES)).astype(np.float32)
+        lengths = rng.normal(size=n_cgs).astype(np.float32)
+        habits = rng.normal(size=(n_cgs, 2)).astype(np.float32)
+        wanted = model.predict(rows(request, schema, lengths, habits)).reshape(n_cgs, -1)
+        found = ours.curves(request, schema.cgs, lengths, habits)
+        np.testing.assert_allclose(found, wanted, atol=1e-6)
+        backwards = ours.curves(request, schema.cgs[::-1], lengths[::-1], habits)
+        np.testing.assert_allclose(backwards, wanted[::-1], atol=1e-6)
+        nobody = model.predict(rows(request, schema, lengths)).reshape(n_cgs, -1)
+        np.testing.assert_allclose(ours.curves(request, schema.cgs, lengths), nobody, atol=1e-6)
+    assert np.abs(nobody - wanted).max() > 0.01
+
+
 def test_scale_and_bias_and_trees_of_different_depth(trained):
     _, exported, X = trained
     changed = json.loads(json.dumps(exported))

@@ -199,7 +199,7 @@ def test_every_comparison_fills_its_rows(small, monkeypatch):
     table = peers.compare(*small, rounds=1, quick=True)
     assert list(peers.compare(*small, ["ease"], rounds=1, quick=True)) == [n for n in table if n.startswith("EASE")]
     assert [name.split(" ")[0].rstrip(",") for name in table] == [
-        "SLIM", "SLIM", "ALS", "ALS", "BPR", "BPR", "EASE", "EASE", "ANN",
+        "SLIM", "SLIM", "ALS", "ALS", "BPR", "BPR", "EASE", "EASE", "ANN", "als", "bpr", "adaptive_bpr",
     ]  # fmt: skip
     for name, row in table.items():
         assert list(row) == COLUMNS, name

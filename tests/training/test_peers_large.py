@@ -3,7 +3,7 @@ import pytest
 
 from training import ease, peers
 from training.__main__ import main
-from training.peers import ann_large, ease_large
+from training.peers import ann_large, checkin_large, ease_large
 
 SIZE = ease_large.Size(users=60, items=80, interactions=900, product=64)
 
@@ -62,3 +62,14 @@ def test_large_measurements_have_no_other_dataset(tmp_path, capsys):
     command = ["benchmark", "--dataset", "complete-journey", "--out", str(tmp_path), "--peers", "ann-large"]
     assert main(command) == 2
     assert "use --dataset synthetic" in capsys.readouterr().err
+
+
+def test_every_model_is_fitted_on_the_check_in_log_in_a_process_of_its_own(monkeypatch):
+    monkeypatch.setattr(checkin_large, "QUICK_SIZE", SIZE)
+    table = checkin_large.measure(quick=True)
+    assert [name.split(",")[0] for name in table] == ["slim", "als", "bpr"]
+    assert all(row["fit, s"] >= 0 and row["peak RSS, MiB"] > 50 for row in table.values())
+    results = [row[""] for row in table.values()]
+    assert results[0].endswith(" weights")
+    assert not results[0].startswith("0 ")
+    assert results[1:] == ["32 factors", "128 factors"]

@@ -11,17 +11,22 @@ def spd(n, seed=0, penalty=0.5):
     return X.T @ X + penalty * np.eye(n)
 
 
-@pytest.mark.parametrize("block", [1, 7, 32, 52, 53, 54, 1000])
-def test_inverse_whatever_the_block(block):
+@pytest.mark.parametrize("leaf", [1, 7, 26, 52, 53, 1000])
+def test_inverse_whatever_the_leaf(leaf):
     A = spd(53)
-    np.testing.assert_allclose(invert_spd(A.copy(), block), np.linalg.inv(A), rtol=0, atol=1e-12)
+    np.testing.assert_allclose(invert_spd(A.copy(), leaf), np.linalg.inv(A), rtol=0, atol=1e-12)
 
 
-def test_strips_and_tiles_smaller_than_the_matrix(monkeypatch):
+def test_strips_smaller_than_the_matrix(monkeypatch):
     monkeypatch.setattr(spd_inverse, "STRIP", 10)
-    monkeypatch.setattr(spd_inverse, "TILE", 7)
     A = spd(53)
     np.testing.assert_allclose(invert_spd(A.copy(), 9), np.linalg.inv(A), rtol=0, atol=1e-12)
+
+
+def test_more_rows_than_a_tile():
+    n = 2 * spd_inverse.TILE + 3
+    P = invert_spd(spd(n))
+    np.testing.assert_array_equal(P, P.T)
 
 
 def test_one_row():

@@ -18,7 +18,9 @@ SPEED = "Speed against other libraries, two threads each"
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments of the subcommand."""
     parser.add_argument("--dataset", required=True, choices=DATASETS, metavar="NAME", help=", ".join(DATASETS))
-    parser.add_argument("--out", type=Path, required=True, metavar="DIR", help="folder for NAME.html, .md, .json")
+    parser.add_argument(
+        "--out", type=Path, required=True, metavar="DIR", help="folder for NAME.html, .md, .json, and pictures in NAME/"
+    )
     parser.add_argument("--path", type=Path, metavar="P", help="the raw data, instead of fetching it")
     parser.add_argument(
         "--peers",
@@ -33,6 +35,14 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         action="store_true",
         help="a sample of the users; with --peers: one round instead of three, fewer iterations, less data",
     )
+    parser.add_argument(
+        "--again",
+        nargs="+",
+        choices=tuple(report.SECTIONS),
+        default=[],
+        metavar="SECTION",
+        help=f"sections of the report to measure anew: {', '.join(report.SECTIONS)}",
+    )
 
 
 def run(args: argparse.Namespace) -> None:
@@ -44,7 +54,7 @@ def _quality(args: argparse.Namespace) -> str:
     plan = plan_for(args.dataset)
     with tempfile.TemporaryDirectory(prefix="candgen-") as folder:
         log = Log.prepare(args.dataset, {"path": args.path}, plan.split_by, Path(folder))
-        return report.run(args.dataset, plan, log, args.out, quick=args.quick)
+        return report.run(args.dataset, plan, log, args.out, quick=args.quick, again=args.again)
 
 
 def _speed(args: argparse.Namespace) -> dict[str, Table]:

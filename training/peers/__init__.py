@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 
-from training.peers import als, ann, ann_large, bpr, ease, ease_large, slim
+from training.peers import als, ann, ann_large, bpr, checkin_large, ease, ease_large, fold_in, slim
 from training.peers.bench import Bench
 from training.peers.contest import Contest, hold
 from training.pipeline import Log, Plan, Table, say
@@ -19,11 +19,13 @@ COMPARISONS: Mapping[str, Callable[[Bench], Iterable[Contest]]] = {
     "bpr": bpr.contests,
     "ease": ease.contests,
     "ann": ann.contests,
+    "fold-in": fold_in.contests,
 }
 """On the events of a dataset."""
 LARGE: Mapping[str, Callable[[bool], Table]] = {
     "ease-large": ease_large.measure,
     "ann-large": ann_large.measure,
+    "checkin-large": checkin_large.measure,
 }
 """On data of their own, from whether to be quick to a table; minutes and gigabytes each, so only by name."""
 ENOUGH_SECONDS = 10.0

@@ -22,7 +22,8 @@ def contests(bench: Bench) -> Iterator[Contest]:
     """The whole fit, and its inversion alone, against potrf + potri."""
     X = _most_popular(bench.X("ease"), QUICK_ITEMS if bench.quick else MOST_ITEMS)
     n = X.shape[1]
-    config = bench.config("ease", num_threads=THREADS, precision="float32", sparse_inv=False, serve_top_k=None)
+    dense = {"sparse_inv": False, "serve_top_k": None, "serve_columns": None}
+    config = bench.config("ease", num_threads=THREADS, precision="float32", **dense)
     G = ease.lower_gram(X, np.dtype(np.float32))
     np.einsum("ii->i", G)[:] += config.lambd
     square = np.random.default_rng(0).random((PRODUCT, PRODUCT), np.float32)

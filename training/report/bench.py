@@ -1,20 +1,41 @@
 """What the sections of a report measure: a release fitted on the train part, and the log it was fitted on."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service import registry
 from service.ids import Id
 from service.registry import Release
 from service.store import Store
-from training.evaluation import Settings, TestSet, make_test_set
+from training import metrics
+from training.evaluation import Settings, TestSet, lists, make_test_set
 from training.events import read_events
 from training.pipeline import Log, Plan
+from training.report.interval import mean_and_half
+from training.report.kept import Kept
 
 SEED = 0
+MOST_UNITS, QUICK_UNITS = 10_000, 1_500
+"""At most so many requests (or users) are drawn of the test part; with `--quick`."""
+
+
+@dataclass(frozen=True)
+class Found:
+    """Lists of one name for a test part, (n_lists, n) padded with −1, and where the positives are in them."""
+
+    top: NDArray[np.int32]
+    positives: metrics.Positives
+    rank: NDArray[np.int64]
+    user: NDArray[np.int64]
+    """(n_units,) whose request it was."""
+
+    def recall(self, k: int) -> tuple[float, float]:
+        """Return recall@k and half of its 95 % interval."""
+        return mean_and_half(metrics.recall(self.rank, self.positives, k), self.user)
 
 
 @dataclass(frozen=True)
@@ -26,6 +47,7 @@ class Bench:
     log: Log
     store: Store
     versions: Mapping[str, str]
+    kept: Kept
     quick: bool
 
     @cached_property
@@ -40,10 +62,32 @@ class Bench:
             DataError: nothing is left.
         """
         settings = Settings(by=self.plan.unit, exclude_seen=exclude_seen)
-        return make_test_set(self.release, read_events(self.log.test), settings)
+        test = make_test_set(self.release, read_events(self.log.test), settings)
+        return _some(test, QUICK_UNITS if self.quick else MOST_UNITS)
+
+    def find(self, name: str, test: TestSet, n: int, exclude_seen: bool, release: Release | None = None) -> Found:
+        """Ask a generator, or a mix, for the lists of a test part."""
+        top, of_unit = lists(release or self.release, name, test, n, exclude_seen)
+        positives = replace(test.positives, list_of_unit=of_unit)
+        return Found(top, positives, metrics.ranks(top, positives), test.positives.list_of_unit)
 
     def users(self, most: int) -> Sequence[Id]:
         """Draw users with a history, the same ones every time."""
         known = np.flatnonzero(np.diff(self.release.history.indptr))
         drawn = np.random.default_rng(SEED).permutation(known)[:most]
         return self.release.users.ids_of(drawn.astype(np.int32))
+
+
+def _some(test: TestSet, most: int) -> TestSet:
+    """Draw units of a test part."""
+    n = test.positives.n_units
+    if n <= most:
+        return test
+    chosen = np.sort(np.random.default_rng(SEED).permutation(n)[:most])
+    new = np.full(n, -1)
+    new[chosen] = np.arange(most)
+    units = new[test.positives.unit]
+    kept = units >= 0
+    users, of_unit = np.unique(test.positives.list_of_unit[chosen], return_inverse=True)
+    positives = metrics.Positives(units[kept], test.positives.item[kept], of_unit.astype(np.int64))
+    return TestSet([test.users[row] for row in users], positives, [test.contexts[row] for row in chosen])

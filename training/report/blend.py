@@ -12,7 +12,8 @@ from service.history import EMPTY
 from service.ids import Id
 from service.mix import MixRequest, curves
 from training.report.bench import Bench
-from training.report.model import Chart, Point, Section, missing
+from training.report.interval import Z, mean_and_half
+from training.report.model import Chart, Section, around, missing
 
 PLACES = 50
 TITLES = ("MixiGen's score curves", "Places by hour", "Places by kind of user")
@@ -48,60 +49,88 @@ def _cgs(bench: Bench) -> list[str]:
 
 
 def _curve_section(bench: Bench, scores: Scores) -> Section:
-    every = np.stack(list(scores.values()))
-    mean, half = every.mean(axis=0), 1.96 * every.std(axis=0) / len(every) ** 0.5
+    users = list(dict.fromkeys(user for user, _ in scores))
+    every = np.stack([np.mean([scores[key] for key in scores if key[0] == user], axis=0) for user in users])
+    mean, half = every.mean(axis=0), Z * every.std(axis=0) / len(every) ** 0.5
     series = {
-        name: [
-            Point(x=at + 1, y=float(y), low=float(y - h), high=float(y + h))
-            for at, (y, h) in enumerate(zip(mean[row], half[row], strict=True))
-        ]
+        name: [around(at + 1, float(y), float(h)) for at, (y, h) in enumerate(zip(mean[row], half[row], strict=True))]
         for row, name in enumerate(_cgs(bench))
     }
-    see = "The higher a curve stays, the more places its generator gets; means over users and hours, 95 % intervals."
-    chart = Chart(kind="lines", x_label="position in the generator's list", y_label="MixiGen's score", series=series)
+    first, last = (max(series, key=lambda name: series[name][at].y) for at in (0, -1))
+    see = (
+        f"The higher a curve stays, the more places its generator gets: {first} begins highest, {last} ends highest; "
+        f"means over {len(users)} users and {len(scores) // len(users)} hours, bands are 95 % intervals over users."
+    )
+    chart = Chart(
+        kind="lines",
+        x_label="position in the generator's list",
+        y_label="MixiGen's score (greater: fetched sooner)",
+        series=series,
+    )
     table = {
-        name: {f"{p.x:.0f}": round(p.y, 4) for p in line if p.x in (1, 5, 10, 20, 40)} for name, line in series.items()
+        name: {f"position {p.x:.0f}": round(p.y, 4) for p in line if p.x in (1, 5, 10, 20, 40)}
+        for name, line in series.items()
     }
-    return Section(title=TITLES[0], see=see, table=table, chart=chart)
+    return Section(title=TITLES[0], see=see, table=table, charts=[chart])
 
 
-def _quotas(bench: Bench, chosen: Sequence[NDArray[np.float64]]) -> dict[str, tuple[float, float]]:
-    """Return for each generator the mean of its places, and half of a 95 % interval."""
-    places = np.stack([mix_kernels.planned_depths(curve, PLACES) for curve in chosen])
-    half = 1.96 * places.std(axis=0) / len(places) ** 0.5
-    return {name: (float(places[:, row].mean()), float(half[row])) for row, name in enumerate(_cgs(bench))}
+Quotas = dict[str, tuple[float, float]]
+"""Generator → mean of its places, and half of a 95 % interval."""
+
+
+def _quotas(bench: Bench, chosen: Scores) -> Quotas:
+    """Return what curves imply, with users as the sample."""
+    places = np.stack([mix_kernels.planned_depths(curve, PLACES) for curve in chosen.values()])
+    _, user = np.unique([str(user) for user, _ in chosen], return_inverse=True)
+    return {name: mean_and_half(places[:, row], user) for row, name in enumerate(_cgs(bench))}
 
 
 def _hour_section(bench: Bench, scores: Scores) -> Section:
     hours = sorted({hour for _, hour in scores})
-    quotas = {hour: _quotas(bench, [curve for (_, at), curve in scores.items() if at == hour]) for hour in hours}
-    series = {name: [_point(hour, *quotas[hour][name]) for hour in hours] for name in _cgs(bench)}
-    table = {name: {f"{int(float(p.x)):02}:00": round(p.y, 2) for p in line} for name, line in series.items()}
-    chart = Chart(kind="lines", x_label="hour of the day", y_label=f"places of {PLACES}", series=series)
-    spread = max(series, key=lambda name: max(p.y for p in series[name]) - min(p.y for p in series[name]))
-    see = f"Over the day {spread} changes most; level lines mean that the hour does not matter."
-    return Section(title=TITLES[1], see=see, table=table, chart=chart)
+    quotas = {hour: _quotas(bench, {key: curve for key, curve in scores.items() if key[1] == hour}) for hour in hours}
+    series = {name: [around(hour, *quotas[hour][name]) for hour in hours] for name in _cgs(bench)}
+    table = {name: {f"{hour:02}:00": round(quotas[hour][name][0], 2) for hour in hours} for name in series}
+    chart = Chart(
+        kind="lines", x_label="hour of the day", y_label=f"places of the first {PLACES} (mean)", series=series
+    )
+    name, low, high = _spread({str(hour): quotas[hour] for hour in hours})
+    see = (
+        f"Over the day {name} changes most, from {low:.1f} to {high:.1f} of {PLACES} places; a level line means that "
+        "the hour does not matter to its generator; bands are 95 % intervals over users."
+    )
+    return Section(title=TITLES[1], see=see, table=table, charts=[chart])
+
+
+def _spread(quotas: Mapping[str, Quotas]) -> tuple[str, float, float]:
+    """Return the generator whose places change most, with their least and greatest mean."""
+    means = {name: [of[name][0] for of in quotas.values()] for name in next(iter(quotas.values()))}
+    name = max(means, key=lambda name: max(means[name]) - min(means[name]))
+    return name, min(means[name]), max(means[name])
 
 
 def _segment_section(bench: Bench, users: Sequence[Id], scores: Scores) -> Section:
-    sizes = {user: len(bench.release.history.lookup(user) or EMPTY) for user in users}
-    low, high = np.quantile(list(sizes.values()), [1 / 3, 2 / 3])
-    segments = {
-        f"up to {low:.0f} items": [user for user in users if sizes[user] <= low],
-        f"up to {high:.0f}": [user for user in users if low < sizes[user] <= high],
-        "more": [user for user in users if sizes[user] > high],
-    }
+    segments = _segments(bench, users)
     quotas = {
-        label: _quotas(bench, [curve for (user, _), curve in scores.items() if user in set(members)])
+        label: _quotas(bench, {key: curve for key, curve in scores.items() if key[0] in members})
         for label, members in segments.items()
-        if members
     }
-    series = {name: [_point(label, *of[name]) for label, of in quotas.items()] for name in _cgs(bench)}
-    table = {name: {str(p.x): round(p.y, 2) for p in line} for name, line in series.items()}
-    chart = Chart(kind="bars", x_label="items in the history", y_label=f"places of {PLACES}", series=series)
-    see = "Users by the size of their history, a third each: bars that differ are places that go to others."
-    return Section(title=TITLES[2], see=see, table=table, chart=chart)
+    series = {label: [around(name, *quota) for name, quota in of.items()] for label, of in quotas.items()}
+    table = {name: {label: round(of[name][0], 2) for label, of in quotas.items()} for name in _cgs(bench)}
+    chart = Chart(kind="bars", x_label="generator", y_label=f"places of the first {PLACES} (mean)", series=series)
+    name, low, high = _spread(quotas)
+    see = (
+        f"Between users with short and with long histories {name} changes most, from {low:.1f} to {high:.1f} of "
+        f"{PLACES} places; a third of the users each, by distinct items in the history; whiskers are 95 % intervals."
+    )
+    return Section(title=TITLES[2], see=see, table=table, charts=[chart])
 
 
-def _point(x: float | str, mean: float, half: float) -> Point:
-    return Point(x=x, y=mean, low=mean - half, high=mean + half)
+def _segments(bench: Bench, users: Sequence[Id]) -> dict[str, set[Id]]:
+    sizes = {user: len(bench.release.history.lookup(user) or EMPTY) for user in users}
+    low, high = (int(bound) for bound in np.quantile(list(sizes.values()), [1 / 3, 2 / 3]))
+    segments = {
+        f"up to {low} items": {user for user in users if sizes[user] <= low},
+        f"{low + 1} to {high} items": {user for user in users if low < sizes[user] <= high},
+        f"more than {high} items": {user for user in users if sizes[user] > high},
+    }
+    return {label: members for label, members in segments.items() if members}

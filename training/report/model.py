@@ -1,4 +1,4 @@
-"""A report as values: sections of a sentence, a table and a chart. What is measured fills them, `page` draws them."""
+"""A report as values: sections of a sentence, a table and charts. What is measured fills them, `page` draws them."""
 
 from typing import Any, Literal
 
@@ -31,6 +31,9 @@ class Chart(BaseModel):
     series: dict[str, list[Point]]
     log_x: bool = False
     log_y: bool = False
+    """Of bars: dots instead, since a bar has no foot on such an axis."""
+    see: str = ""
+    """What to see in it, where the section's sentence is about another chart."""
 
 
 class Section(BaseModel):
@@ -40,11 +43,18 @@ class Section(BaseModel):
 
     title: str
     see: str
-    """One sentence: what to see in it."""
+    """What to see in it."""
     table: Table = {}
-    chart: Chart | None = None
+    charts: list[Chart] = []
+    measured: str = ""
+    """When, by which commit, and how busy the machine was."""
 
 
 def missing(title: str, reason: str) -> Section:
     """Return what stands in the place of a section that cannot be made."""
     return Section(title=title, see=f"Not measured: {reason}.")
+
+
+def around(x: float | str, mean: float, half: float) -> Point:
+    """Return a mean with its interval."""
+    return Point(x=x, y=mean, low=mean - half, high=mean + half)

@@ -1,5 +1,7 @@
 """One small instance of every candidate generator, full of ties, over all or some of a release's items."""
 
+from dataclasses import replace
+
 import numpy as np
 from scipy.sparse import csr_array
 
@@ -10,12 +12,14 @@ from service.cg.embedding import Embedding
 from service.cg.knn import DotProductKNN
 from service.cg.linear import LinearItemToItemCG, compact_scorer, dense_scorer, sparse_scorer
 from service.cg.popular import PersonalTop, Popular
+from service.cg.scan import CodedVectors
 from service.history import History
 from service.ids import IdIndex
 from training.compact import compress
+from training.scan_codes import encode
 
 N_RELEASE, N_USERS, DIM = 40, 5, 4
-GENERATORS = ("dense", "sparse", "compact", "popular", "personal_top", "knn", "ann", "ann_l2")
+GENERATORS = ("dense", "sparse", "compact", "popular", "personal_top", "knn", "coded", "ann", "ann_l2")
 PERSONAL = tuple(name for name in GENERATORS if name != "popular")
 SIMILAR = ("dense", "sparse", "compact", "knn", "ann")
 
@@ -74,6 +78,9 @@ def make(name: str, partial: bool) -> CandidateGenerator:
     model = embedding(items)
     if name == "knn":
         return DotProductKNN(name, model)
+    if name == "coded":
+        codes = CodedVectors(model.item_vectors, model.item_biases, encode(model.item_vectors), max_share=1)
+        return DotProductKNN(name, replace(model, coded=codes))
     return ANN(name, model, graph(model, "l2" if name == "ann_l2" else "ip"))
 
 

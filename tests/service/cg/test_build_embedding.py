@@ -15,6 +15,7 @@ from service.ids import Id
 from service.registry import load
 from service.store import Store
 from tests import stores
+from training import scan_codes
 from training.artifacts import data_draft, embedding_arrays, model_draft
 from training.embeddings import Embeddings
 from training.index_choice import IndexConfig, choose_index
@@ -98,6 +99,42 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path, name, spoil):
     arrays, _ = parts("bpr")
     with pytest.raises(ArtifactError, match=name.replace("user_vectors", "vectors|user")):
         release(tmp_path, "bpr", arrays | {name: spoil(arrays[name])})
+
+
+def with_codes(arrays):
+    return arrays | scan_codes.arrays(scan_codes.encode(arrays["item_vectors"]))
+
+
+def test_codes_are_served_where_the_artifact_has_them(tmp_path):
+    plain, coded = (
+        release(tmp_path / name, arrays=arrays)
+        for name, arrays in (("plain", parts()[0]), ("coded", with_codes(parts()[0])))
+    )
+    assert plain.cgs["model"]._embedding.coded is None
+    assert coded.cgs["model"]._embedding.coded is not None
+    for user in range(stores.N_USERS):
+        wanted, found = (top(loaded, stores.user_id(user)) for loaded in (plain, coded))
+        assert found.items.tolist() == wanted.items.tolist()
+        assert found.scores.tolist() == wanted.scores.tolist()
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [lambda a: a[:-1], lambda a: a[:, :-1], lambda a: a.astype(np.float64), lambda a: a[0]],
+    ids=["a row less", "an item less", "double", "an axis less"],
+)
+@pytest.mark.parametrize("name", ["scan_codes", "scan_bounds"])
+def test_codes_that_do_not_fit_are_refused(tmp_path, name, spoil):
+    arrays = with_codes(parts()[0])
+    with pytest.raises(ArtifactError, match=name):
+        release(tmp_path, arrays=arrays | {name: spoil(arrays[name])})
+
+
+def test_codes_without_bounds_are_refused(tmp_path):
+    arrays = with_codes(parts()[0])
+    del arrays["scan_bounds"]
+    with pytest.raises(ArtifactError, match="lacks the array 'scan_bounds'"):
+        release(tmp_path, arrays=arrays)
 
 
 @pytest.mark.parametrize("name", ["item_vectors", "user_vectors", "item_biases", "user_ids", "fold_in_map"])

@@ -1,0 +1,61 @@
+"""The exact ranking of an embedding by way of its codes (`service.scan_kernels`)."""
+
+from collections.abc import Callable
+
+import numpy as np
+
+from service import scan_kernels
+from service.cg.base import Candidates, Floats, Ints, ItemMap, ScoreRanking
+from service.kernels import NOT_ELIGIBLE
+from service.scan_kernels import ScanCodes
+
+MAX_SHARE = 1 / 16
+"""For a larger share of all items the codes give up too little: a scan of all vectors is as fast."""
+
+
+Scores = Callable[[], Floats]
+"""Scores of all items (n,), −inf where one is not eligible."""
+
+
+class CodedVectors:
+    """Item vectors and biases with their codes: what a scan reads, the same for every query."""
+
+    def __init__(self, vectors: Floats, biases: Floats, codes: ScanCodes, max_share: float = MAX_SHARE) -> None:
+        """Take vectors (n, dim), biases (n,), the codes of those very vectors, and how deep they are of use."""
+        self.vectors, self.biases, self.codes = vectors, biases, codes
+        self.deepest = int(max_share * len(vectors))
+        largest = float(np.abs(biases).max(initial=0))
+        self.slack = np.float32(largest * 2 * scan_kernels.ROUNDING + vectors.shape[1] * np.finfo(np.float32).tiny)
+        """What float32 may miss in adding a bias."""
+
+
+class CodedRanking:
+    """As `ScoreRanking` of the scores of all items, the same items and scores, but most are never computed."""
+
+    def __init__(self, coded: CodedVectors, vector: Floats, excluded: Ints, items: ItemMap, scores: Scores) -> None:
+        """Estimate all scores for a user vector; excluded: model's items; scores: scores all vectors."""
+        self._coded, self._vector, self._items, self._scores = coded, vector, items, scores
+        codes = coded.codes.codes
+        self._query = scan_kernels.code_query(vector, len(codes) // 2)
+        self._estimates = scan_kernels.coarse_scores(codes, coded.codes.bounds, coded.biases, self._query)
+        self._estimates[excluded] = NOT_ELIGIBLE
+        self._found: Candidates | None = None
+        self._exact: ScoreRanking | None = None
+
+    def top(self, k: int) -> Candidates:
+        """Return the best k, looking again where more are wanted than before."""
+        if self._found is None or len(self._found) < k:
+            self._found = self._search(k) if 0 < k <= self._coded.deepest else None
+        if self._found is not None:
+            return self._found[:k]
+        if self._exact is None:
+            self._exact = ScoreRanking(self._scores(), self._items)
+        return self._exact.top(k)
+
+    def _search(self, k: int) -> Candidates | None:
+        """Return the best k, None if the codes cannot tell."""
+        coded = self._coded
+        items, scores = scan_kernels.best_items(
+            coded.codes, coded.vectors, coded.biases, coded.slack, self._vector, self._query, self._estimates, k
+        )
+        return Candidates(self._items.release_items(items), scores) if len(items) == k else None

@@ -1,0 +1,99 @@
+"""The search by codes: its bounds hold, and its answer is that of a scan of all vectors, bit for bit."""
+
+import numpy as np
+import pytest
+
+from service import embedding_kernels, kernels, scan_kernels
+from service.cg.base import ItemMap
+from service.cg.scan import CodedRanking, CodedVectors
+from service.scan_kernels import COARSE_ERROR, ERROR, LENGTH
+from training.scan_codes import encode
+
+ALL = np.empty(0, np.bool_)
+SHAPES = [(1, 1), (9, 3), (60, 128), (300, 130), (1000, 64), (2500, 200)]
+
+
+def model(n, dim, kind="normal"):
+    """Vectors, biases and a query; `tails`: a few numbers far larger than the rest; `ties`: small integers."""
+    rng = np.random.default_rng(n + dim)
+    if kind == "ties":
+        values = [rng.integers(-1, 2, shape) for shape in ((n, dim), n, dim)]
+    else:
+        values = [rng.normal(size=shape) for shape in ((n, dim), n, dim)]
+    if kind == "tails":
+        values = [value**5 * 10.0 ** rng.integers(-6, 6) for value in values]
+    vectors, biases, query = (np.asarray(value, np.float32) for value in values)
+    query[0] = 1
+    return vectors, biases, query
+
+
+def ranking(vectors, biases, query, excluded, scores=None):
+    """Rank by codes; a fallback to the scan of all vectors fails unless `scores` are given."""
+    coded = CodedVectors(vectors, biases, encode(vectors), max_share=1)
+    return CodedRanking(coded, query, np.array(excluded, np.int32), ItemMap(None, len(vectors)), scores)
+
+
+def exact(vectors, biases, query, excluded):
+    scores = embedding_kernels.score_items(vectors, biases, query, ALL)
+    scores[np.array(excluded, np.int32)] = kernels.NOT_ELIGIBLE
+    return scores
+
+
+@pytest.mark.parametrize("kind", ["normal", "tails", "ties"])
+@pytest.mark.parametrize(("n", "dim"), SHAPES)
+def test_estimates_miss_scores_by_no_more_than_their_margins(n, dim, kind):
+    vectors, biases, query = model(n, dim, kind)
+    coded = CodedVectors(vectors, biases, encode(vectors))
+    codes, bounds = coded.codes
+    asked = scan_kernels.code_query(query, len(codes) // 2)
+    coarse = scan_kernels.coarse_scores(codes, bounds, biases, asked)
+    fine = scan_kernels._finer(np.arange(n, dtype=np.int32), codes, bounds, coarse, asked)
+    scores = embedding_kernels.score_items(vectors, biases, query, ALL)
+    for estimates, error in ((coarse, COARSE_ERROR), (fine, ERROR)):
+        margins = asked.length * bounds[error] + asked.missed * bounds[LENGTH] + coded.slack
+        assert (np.abs(estimates.astype(np.float64) - scores) <= margins).all()
+    assert np.abs(fine - scores).mean() <= np.abs(coarse - scores).mean() / 4 or n < 60 or kind == "ties"
+
+
+@pytest.mark.parametrize("kind", ["normal", "tails", "ties"])
+@pytest.mark.parametrize(("n", "dim"), SHAPES)
+def test_the_best_are_those_of_a_scan_of_all_vectors(n, dim, kind):
+    vectors, biases, query = model(n, dim, kind)
+    rng = np.random.default_rng(1)
+    for share in (0, 0.3, 0.9):
+        excluded = np.flatnonzero(rng.random(n) < share)
+        scores = exact(vectors, biases, query, excluded)
+        for k in (1, 2, 10, 100, n // 2, n, n + 3):
+            wanted = kernels.top_k(scores, k)
+            found = ranking(vectors, biases, query, excluded, scores.copy).top(k)
+            assert found.items.tolist() == wanted.tolist()
+            assert found.scores.tolist() == scores[wanted].tolist()
+
+
+def test_the_best_are_found_by_codes_alone():
+    vectors, biases, query = model(2500, 200)
+    scores = exact(vectors, biases, query, [3, 4])
+    found = ranking(vectors, biases, query, [3, 4])  # cannot scan
+    for k in (50, 10, 100, 1000):
+        assert found.top(k).items.tolist() == kernels.top_k(scores, k).tolist()
+
+
+def test_most_vectors_are_never_looked_at():
+    vectors, biases, query = model(2500, 200)
+    wanted = kernels.top_k(exact(vectors, biases, query, []), 20).tolist()
+    coded = CodedVectors(vectors, biases, encode(vectors))
+    read = vectors.copy()
+    read[np.argsort(vectors @ query + biases)[:-100]] = np.nan
+    coded.vectors = read
+    found = CodedRanking(coded, query, np.empty(0, np.int32), ItemMap(None, 2500), lambda: biases)
+    assert found.top(20).items.tolist() == wanted
+
+
+def test_a_list_ends_where_scores_are_0():
+    vectors, biases, query = model(2500, 200)
+    vectors[20:], biases[20:] = 0, 0
+    scores = exact(vectors, biases, query, [])
+    found = ranking(vectors, biases, query, [], scores.copy)
+    assert found.top(10).items.tolist() == kernels.top_k(scores, 10).tolist()
+    assert found.top(100).items.tolist() == kernels.top_k(scores, 100).tolist()
+    assert len(found.top(100)) == 20

@@ -1,0 +1,37 @@
+"""Codes of item vectors: what they stand for, and how far that is from the vectors."""
+
+import numpy as np
+import pytest
+
+from service.nibbles import BYTES, NUMBERS
+from service.scan_kernels import COARSE_ERROR, ERROR, LENGTH, SCALE
+from training.scan_codes import arrays, encode, worthwhile
+
+
+def unpacked(packed, dim):
+    """One line after another, the lower halves of its bytes before the upper ones."""
+    return np.hstack([half for line in packed for half in (line & 15, line >> 4)])[:, :dim].astype(np.int64)
+
+
+@pytest.mark.parametrize(("n", "dim"), [(0, 5), (1, 1), (7, 128), (5000, 130)])
+def test_errors_are_the_distance_to_what_the_codes_stand_for(n, dim):
+    vectors = np.random.default_rng(0).normal(size=(n, dim)).astype(np.float32)
+    vectors[n // 2 : n // 2 + 1] = 0
+    codes, bounds = encode(vectors)
+    lines = -(-dim // NUMBERS)
+    assert codes.shape == (2 * lines, n, BYTES)
+    upper, lower = unpacked(codes[:lines], dim), unpacked(codes[lines:], dim)
+    for row, values in ((COARSE_ERROR, 16 * upper + 7.5), (ERROR, 16 * upper + lower)):
+        missed = np.linalg.norm(vectors - (values - 127.5) * bounds[SCALE].astype(np.float64)[:, None], axis=1)
+        assert (missed <= bounds[row]).all()
+        np.testing.assert_allclose(bounds[row], missed, rtol=1e-5)
+    np.testing.assert_allclose(bounds[LENGTH], np.linalg.norm(vectors, axis=1), rtol=1e-5)
+    assert (bounds[LENGTH] >= np.linalg.norm(vectors.astype(np.float64), axis=1)).all()
+    assert (bounds[ERROR] <= np.sqrt(dim) * bounds[SCALE]).all()
+
+
+def test_small_embeddings_have_none():
+    assert worthwhile(np.empty((5000, 64), np.float32))
+    assert not worthwhile(np.empty((500, 64), np.float32))
+    assert not worthwhile(np.empty((5000, 16), np.float32))
+    assert set(arrays(encode(np.ones((2, 2), np.float32)))) == {"scan_codes", "scan_bounds"}
