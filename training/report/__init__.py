@@ -44,7 +44,7 @@ SECTIONS: Mapping[str, Callable[[Bench], list[Section]]] = {
     "mixigen": blend,
 }
 """What is measured under a name begins with it: `Kept.forget`."""
-QUICK_INTERACTIONS = 120_000
+QUICK_INTERACTIONS = 150_000
 """`--quick` takes so many users that they have about so many interactions."""
 
 
