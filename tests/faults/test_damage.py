@@ -268,7 +268,9 @@ def shuffled_ids(arrays, key, rng):
 
 
 def out_of_range(arrays, key, rng):
-    arrays[key].reshape(-1)[rng.integers(0, arrays[key].size)] = (10**6, -5, 2**31 - 1)[rng.integers(0, 3)]
+    limits = np.iinfo(arrays[key].dtype)
+    value = np.clip((10**6, -5, 2**31 - 1)[rng.integers(0, 3)], limits.min or limits.max, limits.max)
+    arrays[key].reshape(-1)[rng.integers(0, arrays[key].size)] = value
 
 
 POINTERS = ("history_items", "history_indptr", "weights_indptr", "weights_columns", "popular_order")
