@@ -18,20 +18,22 @@ Ints = NDArray[np.int32]
 Columns = NDArray[np.uint16] | NDArray[np.int32]
 
 NOT_ELIGIBLE = np.float32(-np.inf)
-_LARGEST_BLOCK, _BLOCKS_PER_ITEM = 1024, 8
+_LARGEST_GROUP, _GROUPS_PER_ITEM = 1024, 8
 _ROWS_AHEAD = 4
 """How early a row is asked for: later it is waited for, earlier it may be gone again."""
 
 
 @njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "reassoc"})
-def _block_maxima(scores: Floats, block: int) -> Floats:
-    """Return the best score of each block that qualifies, −inf where none does."""
-    maxima = np.empty(-(-len(scores) // block), np.float32)
-    for place in range(len(maxima)):
-        best = NOT_ELIGIBLE
-        for score in scores[place * block : (place + 1) * block]:
-            best = max(best, score if score != 0.0 else NOT_ELIGIBLE)
-        maxima[place] = best
+def group_maxima(scores: Floats, groups: int) -> Floats:
+    """Return the best score of each group that qualifies, −inf where none does; group of an item = item mod groups.
+
+    Groups lie side by side, so that many maxima are taken by one instruction.
+    """
+    maxima = np.full(groups, NOT_ELIGIBLE, np.float32)
+    for start in range(0, len(scores), groups):
+        part = scores[start : start + groups]
+        for group in range(len(part)):
+            maxima[group] = max(maxima[group], part[group] if part[group] != 0.0 else NOT_ELIGIBLE)
     return maxima
 
 
@@ -43,41 +45,65 @@ def _sort_key(bits: int, item: int) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def _collect(scores: Floats, maxima: Floats, block: int, least: Any) -> NDArray[np.int64]:
-    """Return the keys of all qualifying items from `least` on; they are in the blocks whose maximum is."""
-    blocks = 0
-    for best in maxima:
-        blocks += best >= least
-    keys, size, bits = np.empty(blocks * block, np.int64), 0, scores.view(np.int32)
-    for place in range(len(maxima)):
-        if maxima[place] >= least:
-            for item in range(place * block, min((place + 1) * block, len(scores))):
-                if scores[item] >= least and scores[item] != 0.0 and scores[item] > NOT_ELIGIBLE:
-                    keys[size] = _sort_key(bits[item], item)
-                    size += 1
-    return keys[:size]
+def indices(marked: NDArray[np.bool_]) -> Ints:
+    """Return where it is true; few are. The length is a multiple of eight."""
+    found, size, eights = np.empty(len(marked), np.int32), 0, marked.view(np.uint64)
+    for eight in range(len(eights)):
+        if eights[eight]:
+            for item in range(8 * eight, 8 * eight + 8):
+                found[size] = item
+                size += marked[item]
+    return found[:size]
+
+
+@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _column_maxima(estimates: Floats, columns: int) -> Floats:
+    """Return the best of each column, the estimates being laid out in rows of so many."""
+    maxima = np.full(columns, NOT_ELIGIBLE, np.float32)
+    for start in range(0, len(estimates), columns):
+        row = estimates[start : start + columns]
+        for column in range(len(row)):
+            maxima[column] = max(maxima[column], row[column])
+    return maxima
 
 
 @njit(nogil=True, cache=True)
+def reaching(values: Floats, least: Any) -> Ints:
+    """Return where values are `least` or more, ascending; few are."""
+    n = len(values)
+    reaches = np.empty(-(-n // 8) * 8, np.bool_)
+    reaches[n:] = False
+    for place in range(n):
+        reaches[place] = values[place] >= least
+    return indices(reaches)
+
+
+@njit(nogil=True, cache=True)
+def _keys(scores: Floats, items: Ints) -> NDArray[np.int64]:
+    """Return the keys of those items that qualify."""
+    keys, size, bits = np.empty(len(items), np.int64), 0, scores.view(np.int32)
+    for item in items:
+        if scores[item] != 0.0 and scores[item] > NOT_ELIGIBLE:
+            keys[size] = _sort_key(bits[item], item)
+            size += 1
+    return keys[:size]
+
+
 def top_k(scores: Floats, k: int) -> Ints:
     """Return the best k items (fewer if fewer qualify), best first, equal scores by index.
 
-    scores: (n,) float32, contiguous. Zeros and −inf do not qualify. The k-th best of the maxima of blocks
-    is a bound that at least k items reach and few more, and only those are sorted.
+    scores: (n,) float32, contiguous. Zeros and −inf do not qualify. The k-th best of the maxima of groups
+    is a bound that at least k items reach and few more, and only those are sorted. What NumPy does with vector
+    instructions (partition, sort) is several times as fast as when compiled here.
     """
-    if k <= 0:
+    if k <= 0 or not len(scores):
         return np.empty(0, np.int32)
-    block = max(1, min(_LARGEST_BLOCK, len(scores) // (_BLOCKS_PER_ITEM * k)))
-    maxima = _block_maxima(scores, block)
-    least = NOT_ELIGIBLE
-    if k < len(maxima):
-        least = np.partition(maxima, len(maxima) - k)[len(maxima) - k]
-    keys = _collect(scores, maxima, block, least)
+    groups = min(len(scores), max(_GROUPS_PER_ITEM * k, len(scores) // _LARGEST_GROUP))
+    maxima = group_maxima(scores, groups)
+    least = np.partition(maxima, groups - k)[groups - k] if k < groups else NOT_ELIGIBLE
+    keys = _keys(scores, reaching(scores, least))
     keys.sort()
-    best = np.empty(min(k, len(keys)), np.int32)
-    for place in range(len(best)):
-        best[place] = keys[place] & 0x7FFFFFFF
-    return best
+    return keys[:k].astype(np.int32)  # the lower half, which is the item
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})

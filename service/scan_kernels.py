@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from service.embedding_kernels import _dot
-from service.kernels import NOT_ELIGIBLE, _sort_key
+from service.kernels import NOT_ELIGIBLE, _sort_key, group_maxima, indices, reaching
 from service.nibbles import BYTES, NUMBERS, add_dots, dot_of
 
 Floats = NDArray[np.float32]
@@ -106,30 +106,7 @@ def _reaching(estimates: Floats, bounds: Floats, query: CodedQuery, slack: Any, 
     reaches[n:] = False
     for item in range(n):
         reaches[item] = estimates[item] + (length * errors[item] + missed * lengths[item]) >= least
-    return _indices(reaches)
-
-
-@njit(nogil=True, cache=True)
-def _indices(marked: NDArray[np.bool_]) -> Ints:
-    """Return where it is true; few are. The length is a multiple of eight."""
-    found, size, eights = np.empty(len(marked), np.int32), 0, marked.view(np.uint64)
-    for eight in range(len(eights)):
-        if eights[eight]:
-            for item in range(8 * eight, 8 * eight + 8):
-                found[size] = item
-                size += marked[item]
-    return found[:size]
-
-
-@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-def _column_maxima(estimates: Floats, columns: int) -> Floats:
-    """Return the best of each column, the estimates being laid out in rows of so many."""
-    maxima = np.full(columns, NOT_ELIGIBLE, np.float32)
-    for start in range(0, len(estimates), columns):
-        row = estimates[start : start + columns]
-        for column in range(len(row)):
-            maxima[column] = max(maxima[column], row[column])
-    return maxima
+    return indices(reaches)
 
 
 @njit(nogil=True, cache=True)
@@ -140,13 +117,9 @@ def _best_estimates(estimates: Floats, k: int) -> Ints:
     """
     n, columns, wanted, least = len(estimates), COLUMNS * k, int(SHARE * k), LOWEST
     if columns < n:
-        maxima = _column_maxima(estimates, columns)
+        maxima = group_maxima(estimates, columns)
         least = max(least, np.partition(maxima, columns - wanted)[columns - wanted])
-    reaches = np.empty(-(-n // 8) * 8, np.bool_)
-    reaches[n:] = False
-    for item in range(n):
-        reaches[item] = estimates[item] >= least
-    return _indices(reaches)
+    return reaching(estimates, least)
 
 
 @njit(nogil=True, cache=True)
