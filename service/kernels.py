@@ -56,17 +56,6 @@ def indices(marked: NDArray[np.bool_]) -> Ints:
     return found[:size]
 
 
-@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-def _column_maxima(estimates: Floats, columns: int) -> Floats:
-    """Return the best of each column, the estimates being laid out in rows of so many."""
-    maxima = np.full(columns, NOT_ELIGIBLE, np.float32)
-    for start in range(0, len(estimates), columns):
-        row = estimates[start : start + columns]
-        for column in range(len(row)):
-            maxima[column] = max(maxima[column], row[column])
-    return maxima
-
-
 @njit(nogil=True, cache=True)
 def reaching(values: Floats, least: Any) -> Ints:
     """Return where values are `least` or more, ascending; few are."""

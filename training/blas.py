@@ -30,32 +30,28 @@ _PREFIXES = {"float32": "s", "float64": "d"}
 def subtract_product(C: Matrix, A: Matrix, B: Matrix) -> None:
     """C -= A @ B.T for C (m, n), A (m, k), B (n, k)."""
     (m, n), k = C.shape, A.shape[1]
-    _check(C, A, B)
     if A.shape != (m, k) or B.shape != (n, k):
         raise ValueError(f"shapes {C.shape} -= {A.shape} @ {B.shape}.T do not fit together")
-    if C.size == 0:
-        return
-    gemm, real = _GEMM[C.dtype.name], _REALS[C.dtype.name]
-    # Fortran sees each row-major array transposed: C.T -= B @ A.T
-    gemm(
-        b"T", b"N", ctypes.c_int(n), ctypes.c_int(m), ctypes.c_int(k),
-        real(-1), B.ctypes.data, _leading(B), A.ctypes.data, _leading(A),
-        real(1), C.ctypes.data, _leading(C),
-    )  # fmt: skip
+    _multiply(C, A, B, b"TN", k, -1)
 
 
 def add_product(C: Matrix, A: Matrix, B: Matrix) -> None:
     """C += A.T @ B for C (m, n), A (k, m), B (k, n)."""
     (m, n), k = C.shape, A.shape[0]
-    _check(C, A, B)
     if A.shape != (k, m) or B.shape != (k, n):
         raise ValueError(f"shapes {C.shape} += {A.shape}.T @ {B.shape} do not fit together")
+    _multiply(C, A, B, b"NT", k, 1)
+
+
+def _multiply(C: Matrix, A: Matrix, B: Matrix, transposed: bytes, k: int, factor: float) -> None:
+    """Fortran sees each row-major array transposed, so B comes first; transposed: T or N for B, then for A."""
+    _check(C, A, B)
     if C.size == 0:
         return
-    gemm, real = _GEMM[C.dtype.name], _REALS[C.dtype.name]
+    (m, n), gemm, real = C.shape, _GEMM[C.dtype.name], _REALS[C.dtype.name]
     gemm(
-        b"N", b"T", ctypes.c_int(n), ctypes.c_int(m), ctypes.c_int(k),
-        real(1), B.ctypes.data, _leading(B), A.ctypes.data, _leading(A),
+        transposed[:1], transposed[1:], ctypes.c_int(n), ctypes.c_int(m), ctypes.c_int(k),
+        real(factor), B.ctypes.data, _leading(B), A.ctypes.data, _leading(A),
         real(1), C.ctypes.data, _leading(C),
     )  # fmt: skip
 
