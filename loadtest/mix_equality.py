@@ -147,15 +147,17 @@ def _offline(release: Release, request: MixRequest) -> tuple[list[Id], bool]:
     query, _ = make_query(release, request, release.history.lookup(request.user_id))
     cgs = [release.cg(name) for name in model.schema.cgs]
     context = Context(int(request.timestamp or 0), request.city_name, request.store_id, bool(request.exclude_seen))
-    curves = _scores(model, request_features(query.history, context, model.schema), list_lengths(cgs, query), context)
+    habits = None if model.habits is None else model.habits.of(query, context.exclude_seen)
+    vector = request_features(query.history, context, model.schema)
+    curves = _scores(model, rows(vector, model.schema, list_lengths(cgs, query), habits), context)
     lists = _padded([cg.rank(query).top(request.n) for cg in cgs], request.n)
     places = sort_all(lists, curves, request.n)
     return release.items.ids_of(lists.ravel()[places]), bool((np.diff(curves) > 0).any())
 
 
-def _scores(model: MixModel, vector: Floats, lengths: Floats, context: Context) -> Doubles:
-    """Return the score of each generator at each position, (n_cgs, positions), as training has it."""
-    scores = model.predict(rows(vector, model.schema, lengths)).reshape(len(model.schema.cgs), -1)
+def _scores(model: MixModel, X: Floats, context: Context) -> Doubles:
+    """Return the score of each generator at each position, (n_cgs, positions), as training has it; X: `rows`."""
+    scores = model.predict(X).reshape(len(model.schema.cgs), -1)
     scores += model.base[int(context.exclude_seen)]
     return scores
 

@@ -35,15 +35,19 @@ def random_trees(of: MixSchema, rng, n_trees=20, *, monotone=False) -> Trees:
 
 
 def mixigen_draft(
-    ids: IdType = "uint64", seed: int = 0, *, trees=None, of: MixSchema | None = None, base=None
+    ids: IdType = "uint64", seed: int = 0, *, trees=None, of: MixSchema | None = None, base=None, habits=None
 ) -> Draft:
-    """An artifact as training writes it."""
+    """An artifact as training writes it; habits: `Habits` of a schema that has them."""
     of = of or schema(max_position=6, cities=("Berlin", "Bonn"), stores=("7",), timezone="Europe/Berlin")
     trees = trees or random_trees(of, np.random.default_rng(seed))
     return Draft(
         name=MIXIGEN,
         algorithm=MIXIGEN,
-        arrays={**trees._asdict(), "base": np.zeros((2, len(of.cgs), of.max_position)) if base is None else base},
+        arrays={
+            **trees._asdict(),
+            "base": np.zeros((2, len(of.cgs), of.max_position)) if base is None else base,
+            **({} if habits is None else {"user_ids": habits.users.ids, "habits": habits.values}),
+        },
         config={"schema": of.model_dump(mode="json")},
         item_id_type=ids,
         user_id_type=ids,

@@ -5,7 +5,9 @@ import pytest
 
 from loadtest import mix_equality
 from service import registry
+from service.ids import IdIndex
 from service.mix import MixRequest
+from service.mix_habits import HABIT_FEATURES, Habits
 from tests.mixes import mix_store, random_trees, schema
 from tests.stores import N_USERS, user_id
 
@@ -17,10 +19,20 @@ def monotone(request):
     return request.param
 
 
-def test_what_http_answers_is_score_everything_and_sort(tmp_path, monotone):
-    of = schema(max_position=6, cities=("Bonn",))
-    trees = random_trees(of, np.random.default_rng(3), n_trees=40, monotone=monotone)
-    store = mix_store(tmp_path, trees=trees, of=of)
+def random_habits(n_cgs, rng):
+    """Habits of every other user."""
+    users = IdIndex(np.array(sorted(user_id(user) for user in range(0, N_USERS, 2)), np.uint64))
+    values = rng.normal(size=(2, len(users), n_cgs * len(HABIT_FEATURES))).astype(np.float32)
+    return Habits(users, values)
+
+
+@pytest.mark.parametrize("with_habits", [True, False])
+def test_what_http_answers_is_score_everything_and_sort(tmp_path, monotone, with_habits):
+    rng = np.random.default_rng(3)
+    of = schema(max_position=6, cities=("Bonn",), habits=HABIT_FEATURES if with_habits else ())
+    trees = random_trees(of, rng, n_trees=40, monotone=monotone)
+    habits = random_habits(len(of.cgs), rng) if with_habits else None
+    store = mix_store(tmp_path, trees=trees, of=of, habits=habits)
     release = registry.load(store)
     asked = [
         MixRequest(
