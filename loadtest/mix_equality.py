@@ -22,12 +22,13 @@ import orjson
 
 from loadtest import paths, servers
 from service import registry
-from service.cg.base import Candidates, Floats, Ints
+from service.array_types import Doubles, Floats, Ints
+from service.cg.base import Candidates
 from service.generate import make_query
 from service.ids import Id
 from service.mix import MixRequest
 from service.mix_features import Context, list_lengths, request_features, rows
-from service.mix_model import Doubles, MixModel
+from service.mix_model import MixModel
 from service.registry import Release
 from service.store import Store
 from training.events import read_events

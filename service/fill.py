@@ -4,7 +4,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.cg.base import Candidates, Filters, Ints
+from service.array_types import Ints
+from service.cg.base import Candidates, Filters
 from service.cg.popular import Popular
 from service.kernels import first_eligible
 

@@ -8,7 +8,8 @@ import orjson
 from numpy.typing import NDArray
 
 from service import json_kernels
-from service.cg.base import Candidates, Ints
+from service.array_types import Ints
+from service.cg.base import Candidates
 from service.ids import IdArray, IdIndex
 from service.json_kernels import Bytes, Starts
 

@@ -7,9 +7,10 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from service.array_types import Doubles
 from service.cg.base import CandidateGenerator, Candidates, Query
 from service.cg.lists import Lists, Source
-from service.cg.mixigen import STRATEGIES, Blend, Doubles, Recipe
+from service.cg.mixigen import STRATEGIES, Blend, Recipe
 from service.errors import InvalidRequestError
 from service.fill import Filled, fill_up
 from service.generate import Request, make_query, user_known

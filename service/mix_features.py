@@ -14,13 +14,11 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
+from service.array_types import Floats, Ints, Longs
 from service.cg.base import CandidateGenerator, ExpectsLength, KnowsUsers, Query
 from service.history import History
-
-Floats = NDArray[np.float32]
 
 REQUEST_FEATURES: tuple[str, ...] = (
     "distinct_items",
@@ -113,7 +111,7 @@ def request_features(history: History, context: Context, schema: MixSchema) -> F
 
 
 @njit(nogil=True, cache=True)
-def _describe(counts: NDArray[np.int32], last: NDArray[np.int64], now: int, features: Floats) -> None:
+def _describe(counts: Ints, last: Longs, now: int, features: Floats) -> None:
     """Write the features of a history that is not empty: one pass instead of a dozen calls of numpy."""
     total, repeated, most, newest, oldest = 0, 0, counts[0], last[0], last[0]
     for place in range(len(counts)):

@@ -8,14 +8,13 @@ is not known has zeros, which is what an average one has.
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Floats
 from service.artifact import Artifact
 from service.cg.arrays import array
 from service.cg.base import Query
 from service.ids import IdIndex
 
-Floats = NDArray[np.float32]
 HABIT_FEATURES: tuple[str, ...] = (
     "liked_at_the_top",
     "bought_at_the_top",

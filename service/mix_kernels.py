@@ -8,11 +8,8 @@ from typing import NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
-Ints = NDArray[np.int32]
-Flags = NDArray[np.bool_]
+from service.array_types import Bools, Doubles, Ints
 
 COMPLETE = -1
 NONE = -1
@@ -32,7 +29,7 @@ class Merged(NamedTuple):
     """(n_cgs,)."""
     given: Ints
     """(n_cgs,) places that each generator has."""
-    taken: Flags
+    taken: Bools
     """(n_items,)."""
 
 
@@ -44,7 +41,7 @@ def new_merge(n: int, n_cgs: int, n_items: int) -> Merged:
 
 
 @njit(nogil=True, cache=True)
-def _best_by_curve(curves: Doubles, heads: Ints, lengths: Ints, ended: Flags) -> int:
+def _best_by_curve(curves: Doubles, heads: Ints, lengths: Ints, ended: Bools) -> int:
     """Return the list whose head scores highest; equal scores: the lower position, then the first list."""
     best, best_score = NONE, -np.inf
     for row in range(len(heads)):
@@ -58,7 +55,7 @@ def _best_by_curve(curves: Doubles, heads: Ints, lengths: Ints, ended: Flags) ->
 
 
 @njit(nogil=True, cache=True)
-def _best_by_share(shares: Doubles, heads: Ints, given: Ints, lengths: Ints, ended: Flags) -> int:
+def _best_by_share(shares: Doubles, heads: Ints, given: Ints, lengths: Ints, ended: Bools) -> int:
     """Return the list that is furthest behind its share (Sainte-Laguë's method); equal: the first list."""
     best, best_claim = NONE, np.inf
     for row in range(len(heads)):
@@ -85,7 +82,7 @@ def _take(merged: Merged, row: int, item: int, score: float) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def merge_by_curves(merged: Merged, curves: Doubles, items: Ints, lengths: Ints, ended: Flags) -> int:
+def merge_by_curves(merged: Merged, curves: Doubles, items: Ints, lengths: Ints, ended: Bools) -> int:
     """Go on until all places are taken or all lists have ended; return COMPLETE, or the list to be fetched.
 
     curves (n_cgs, positions): score of each list's positions; beyond them the last one holds.
@@ -101,7 +98,7 @@ def merge_by_curves(merged: Merged, curves: Doubles, items: Ints, lengths: Ints,
 
 
 @njit(nogil=True, cache=True)
-def merge_by_shares(merged: Merged, shares: Doubles, items: Ints, lengths: Ints, ended: Flags) -> int:
+def merge_by_shares(merged: Merged, shares: Doubles, items: Ints, lengths: Ints, ended: Bools) -> int:
     """Do the same with places given by shares (n_cgs,), each above 0."""
     size = merged.given.sum()
     while size < len(merged.item):

@@ -13,18 +13,14 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from service.array_types import Bools, Doubles, Floats, Ints
 from service.artifact import Artifact
 from service.cg.arrays import array
 from service.errors import ArtifactError
 from service.mix_features import REQUEST_FEATURES, MixSchema, cg_rows, feature_names, own_columns
 from service.mix_habits import Habits
-
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Ints = NDArray[np.int32]
 
 MAX_DEPTH = 16
 _EXCLUDE_SEEN = REQUEST_FEATURES.index("exclude_seen")
@@ -84,7 +80,7 @@ def _curves(
     split_border: Floats,
     leaf_values: Doubles,
     static: Ints,
-    asks_own: NDArray[np.bool_],
+    asks_own: Bools,
     steps: Ints,
     step_of_tree: Ints,
     scale_and_bias: Doubles,
@@ -149,7 +145,7 @@ class MixModel:
         first = len(REQUEST_FEATURES)
         self._static = _static_bits(cg_rows(schema), first, trees.split_feature, trees.split_border)
         own = np.arange(first + len(schema.cgs) + 1, len(feature_names(schema)) - 1)
-        self._asks_own: NDArray[np.bool_] = np.asarray(np.isin(trees.split_feature, own).any(axis=1))
+        self._asks_own: Bools = np.asarray(np.isin(trees.split_feature, own).any(axis=1))
         self._steps, self._step_of_tree = _position_steps(trees, len(feature_names(schema)) - 1, schema.max_position)
 
     @classmethod

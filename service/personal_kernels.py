@@ -6,28 +6,25 @@ all are; `excluded` is ascending.
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
+from service.array_types import Bools, Floats, Ints, Longs
 from service.kernels import holds
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Seconds = NDArray[np.int64]
-Flags = NDArray[np.bool_]
+Seconds = Longs
 
 _PLACE_BITS = 24
 """Of a key; the rest is for seconds (34,000 years) or a score."""
 
 
 @njit(nogil=True, cache=True, inline="always")  # a call would count references to its arrays
-def _is_eligible(item: int, known: Flags, excluded: Ints, allowed: Flags) -> bool:
+def _is_eligible(item: int, known: Bools, excluded: Ints, allowed: Bools) -> bool:
     if (len(known) and not known[item]) or (len(allowed) and not allowed[item]):
         return False
     return not (len(excluded) and holds(excluded, item))
 
 
 @njit(nogil=True, cache=True)
-def count_eligible(items: Ints, known: Flags, excluded: Ints, allowed: Flags) -> int:
+def count_eligible(items: Ints, known: Bools, excluded: Ints, allowed: Bools) -> int:
     """Return how many items may be returned."""
     count = 0
     if not len(excluded) and not len(allowed):  # seen items allowed, no filter: the usual way to a mix
@@ -40,7 +37,7 @@ def count_eligible(items: Ints, known: Flags, excluded: Ints, allowed: Flags) ->
 
 
 @njit(nogil=True, cache=True)
-def _keys(items: Ints, scores: Floats, known: Flags, excluded: Ints, allowed: Flags) -> NDArray[np.int64]:
+def _keys(items: Ints, scores: Floats, known: Bools, excluded: Ints, allowed: Bools) -> Longs:
     """Return for every eligible item a key that ascends as scores fall, then with the place.
 
     The bits of floats ≥ 0 are ordered as they are, so one number holds score and place.
@@ -54,7 +51,7 @@ def _keys(items: Ints, scores: Floats, known: Flags, excluded: Ints, allowed: Fl
 
 
 @njit(nogil=True, cache=True)
-def _in_order(keys: NDArray[np.int64], items: Ints, scores: Floats, last: Seconds) -> tuple[Ints, Floats]:
+def _in_order(keys: Longs, items: Ints, scores: Floats, last: Seconds) -> tuple[Ints, Floats]:
     """Return items and scores in the order of sorted keys, the more recent first among equal scores."""
     order, begin = keys & 0xFFFFFFFF, 0
     for end in range(1, len(order) + 1):
@@ -68,7 +65,7 @@ def _in_order(keys: NDArray[np.int64], items: Ints, scores: Floats, last: Second
 
 
 @njit(nogil=True, cache=True)
-def _recent_first(order: NDArray[np.int64], last: Seconds) -> None:
+def _recent_first(order: Longs, last: Seconds) -> None:
     """Sort a part of an order by time, the latest first, what is of one time as it was."""
     latest = last[order].max()
     keys = np.empty(len(order), np.int64)
@@ -79,7 +76,7 @@ def _recent_first(order: NDArray[np.int64], last: Seconds) -> None:
 
 
 def rank_own(
-    items: Ints, weights: Floats, last: Seconds, half_life: float, known: Flags, excluded: Ints, allowed: Flags
+    items: Ints, weights: Floats, last: Seconds, half_life: float, known: Bools, excluded: Ints, allowed: Bools
 ) -> tuple[Ints, Floats]:
     """Return the eligible items by weight · 2^(−age / half_life), the more recent first among equals, then by index.
 

@@ -8,10 +8,11 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
+from service.array_types import Ints
 from service.artifact import Artifact, Manifest
 from service.catalogue import Catalogue, Texts
 from service.cg.arrays import array, check_length, check_rows, in_release
-from service.cg.base import NO_ITEMS, CandidateGenerator, Ints, ItemMap
+from service.cg.base import NO_ITEMS, CandidateGenerator, ItemMap
 from service.cg.build import build_cg
 from service.cg.build import popular as popular_cg
 from service.cg.mixigen import MixiGen

@@ -20,15 +20,8 @@ import scipy.sparse as sp
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from training.als_solve import (
-    MAX_STEPS,
-    Floats,
-    HalfStep,
-    Weights,
-    plain_half_step,
-    slices,
-    weighted_half_step,
-)
+from service.array_types import Floats
+from training.als_solve import MAX_STEPS, HalfStep, Weights, plain_half_step, slices, weighted_half_step
 from training.config import FitConfig
 from training.embeddings import Embeddings
 from training.progress import track

@@ -16,11 +16,9 @@ from typing import NamedTuple
 import numpy as np
 import scipy.sparse as sp
 from numba import njit
-from numpy.typing import NDArray
 from scipy.linalg import eigh
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.integer]
+from service.array_types import Floats, Integers
 
 MAX_STEPS = 1000
 """Bound of the steps of a row that is solved to convergence."""
@@ -29,7 +27,7 @@ TOLERANCE = np.float32(1e-12)
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
-def add_observed(columns: Ints, confidence: Floats, H: Floats, target: np.float32, x: Floats, out: Floats) -> None:
+def add_observed(columns: Integers, confidence: Floats, H: Floats, target: np.float32, x: Floats, out: Floats) -> None:
     """Out += Σ over observed columns of c·(target − h·x)·h; four columns share the passes over x and out."""
     for t in range(0, columns.size - 3, 4):
         h0, h1, h2, h3 = H[columns[t]], H[columns[t + 1]], H[columns[t + 2]], H[columns[t + 3]]
@@ -54,7 +52,7 @@ def add_observed(columns: Ints, confidence: Floats, H: Floats, target: np.float3
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract"}, error_model="numpy")
-def solve_row(columns: Ints, confidence: Floats, H: Floats, D: Floats, w: Floats, steps: int, work: Floats) -> None:
+def solve_row(columns: Integers, confidence: Floats, H: Floats, D: Floats, w: Floats, steps: int, work: Floats) -> None:
     """Preconditioned conjugate gradient on (D + Σ c·h·hᵀ) w = Σ c·h, in place from the w given."""
     r, p, q = work[0], work[1], work[2]
     for k in range(w.size):
@@ -85,9 +83,9 @@ def solve_row(columns: Ints, confidence: Floats, H: Floats, D: Floats, w: Floats
 
 @njit(nogil=True, cache=True, error_model="numpy")
 def solve_rows(
-    rows: Ints,
-    indptr: Ints,
-    indices: Ints,
+    rows: Integers,
+    indptr: Integers,
+    indices: Integers,
     data: Floats,
     H: Floats,
     unobserved: Floats,
@@ -167,7 +165,7 @@ def turn(pool: Executor, sides: HalfStep, vectors: Floats) -> HalfStep:
     return turned
 
 
-def blocks(observed: Ints, rows_each: int = 256) -> list[Ints]:
+def blocks(observed: Integers, rows_each: int = 256) -> list[Integers]:
     """Blocks of rows for the threads to take in turn; long rows are dealt out evenly, so that all end together."""
     order = np.argsort(-observed, kind="stable")
     count = max(1, -(-order.size // rows_each))

@@ -6,8 +6,8 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from service.array_types import Bools, Ints, Longs
 from service.ids import Id, IdIndex, id_type_of
 from service.mix_features import Context
 from service.registry import Release
@@ -18,8 +18,6 @@ from training.interactions import to_numpy
 from training.named_lists import check_name, depends_on_context, results
 
 By = Literal["request", "user"]
-Items = NDArray[np.int32]
-Rows = NDArray[np.int64]
 CONTEXT = ("timestamp", "city_name", "store_id")
 
 
@@ -97,7 +95,7 @@ def exclude_seen(release: Release, settings: Settings) -> bool:
     return release.manifest.exclude_seen if settings.exclude_seen is None else settings.exclude_seen
 
 
-def lists(release: Release, name: str, test: TestSet, n: int, exclude_seen: bool) -> tuple[Items, Rows]:
+def lists(release: Release, name: str, test: TestSet, n: int, exclude_seen: bool) -> tuple[Ints, Longs]:
     """Return lists filled up as they are served, (n_lists, n) padded with −1, and the list of each unit.
 
     One list for each user, or one for each unit where the list depends on when and where it is asked for.
@@ -141,7 +139,7 @@ def _contexts(units: pl.DataFrame) -> list[Context]:
     ]
 
 
-def _rows_of(index: IdIndex, ids: pl.Series, what: str) -> NDArray[np.int64]:
+def _rows_of(index: IdIndex, ids: pl.Series, what: str) -> Longs:
     array = to_numpy(ids)
     if id_type_of(array) != index.type:
         raise DataError(
@@ -151,7 +149,7 @@ def _rows_of(index: IdIndex, ids: pl.Series, what: str) -> NDArray[np.int64]:
     return index.rows_of(array).astype(np.int64)
 
 
-def _seen(release: Release, user: NDArray[np.int64], item: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _seen(release: Release, user: Longs, item: Longs) -> Bools:
     """Return which (user, item) pairs are in the release's history."""
     histories = release.history
     span = len(release.items)
@@ -160,7 +158,7 @@ def _seen(release: Release, user: NDArray[np.int64], item: NDArray[np.int64]) ->
     return (user >= 0) & (item >= 0) & np.isin(user * span + item, seen)
 
 
-def _nothing_left(rows: int, user: NDArray[np.int64]) -> str:
+def _nothing_left(rows: int, user: Longs) -> str:
     if not rows:
         return f"the test log holds no interaction; wanted action_type {' or '.join(POSITIVE_ACTIONS)}"
     if (user < 0).all():

@@ -6,14 +6,11 @@ last generator of `items` arrays is the fill: it supplies only when all lists ha
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Bools, Doubles, Ints, Longs
 from service.cg.mixigen import RRF_CONSTANT
 from service.mix_kernels import Merged, fuse, merge_by_curves, merge_by_shares
 
-Ints = NDArray[np.int32]
-Rows = NDArray[np.int64]
-Doubles = NDArray[np.float64]
 NOWHERE = -1
 _LEAST_SHARE = 1e-12
 """What a share of 0 counts as when it serves."""
@@ -120,7 +117,7 @@ def _mark(items, list_of, starts, wanted, n_items, marks):  # type: ignore[no-un
                 marks[request, cg, at] = item >= 0 and there[item]
 
 
-def merge(items: Ints, list_of: Rows, curves: Doubles, n_items: int, n: int) -> Ints:
+def merge(items: Ints, list_of: Longs, curves: Doubles, n_items: int, n: int) -> Ints:
     """Return places (n_requests, n) of the k-way merge by curves, −1 where all has ended.
 
     items: (n_cgs + 1, n_lists, depth), the last being the fill; list_of: (n_requests,) list of each
@@ -131,21 +128,21 @@ def merge(items: Ints, list_of: Rows, curves: Doubles, n_items: int, n: int) -> 
     return picks
 
 
-def share(items: Ints, list_of: Rows, shares: Doubles, n_items: int, n: int) -> Ints:
+def share(items: Ints, list_of: Longs, shares: Doubles, n_items: int, n: int) -> Ints:
     """Return places of a fixed quota: shares (n_cgs,) of every prefix; equal ones are round-robin."""
     picks = np.full((len(list_of), n), NOWHERE, np.int32)
     _share(items, list_of, np.maximum(shares / shares.sum(), _LEAST_SHARE), n_items, picks)
     return picks
 
 
-def reciprocal(items: Ints, list_of: Rows, n_items: int, n: int) -> Ints:
+def reciprocal(items: Ints, list_of: Longs, n_items: int, n: int) -> Ints:
     """Return places of reciprocal rank fusion of the first n of each list."""
     picks = np.full((len(list_of), n), NOWHERE, np.int32)
     _fuse(items, list_of, RRF_CONSTANT, n_items, picks)
     return picks
 
 
-def single(items: Ints, list_of: Rows, cg: int, n_items: int, n: int) -> Ints:
+def single(items: Ints, list_of: Longs, cg: int, n_items: int, n: int) -> Ints:
     """Return places of one generator alone, then the fill."""
     depth, fill = items.shape[2], len(items) - 1
     picks = share(np.ascontiguousarray(items[[cg, fill]]), list_of, np.ones(1), n_items, n)
@@ -173,7 +170,7 @@ def sort_all(items: Ints, curves: Doubles, n: int) -> list[int]:
     return picks
 
 
-def mark(items: Ints, list_of: Rows, request: Rows, wanted: Rows, n_items: int) -> NDArray[np.bool_]:
+def mark(items: Ints, list_of: Longs, request: Longs, wanted: Longs, n_items: int) -> Bools:
     """Return (n_requests, n_lists, depth): where a request's wanted items stand in the lists.
 
     request: (m,) ascending, the request of each of `wanted` (m,), −1: an unknown item.

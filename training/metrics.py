@@ -7,21 +7,19 @@ list serves all of the user's requests) and has a set of positive items.
 from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+from service.array_types import Doubles, Floats, Ints, Longs
 
 
 @dataclass(frozen=True)
 class Positives:
     """The items to be found, one row for each (unit, item), distinct."""
 
-    unit: Ints
+    unit: Longs
     """(n,) 0 … n_units − 1; every unit occurs."""
-    item: Ints
+    item: Longs
     """(n,) the release's index of the item, −1 if the release does not know it: always a miss."""
-    list_of_unit: Ints
+    list_of_unit: Longs
     """(n_units,) the row of `lists` that belongs to the unit."""
 
     @property
@@ -30,12 +28,12 @@ class Positives:
         return len(self.list_of_unit)
 
     @property
-    def counts(self) -> Ints:
+    def counts(self) -> Longs:
         """Number of positives of each unit, unknown items included."""
         return np.bincount(self.unit, minlength=self.n_units)
 
 
-def ranks(lists: NDArray[np.int32], positives: Positives) -> Ints:
+def ranks(lists: Ints, positives: Positives) -> Longs:
     """Return the 0-based rank of each positive in its unit's list; the list's length where absent.
 
     lists: (n_lists, k) items best first, padded with −1.
@@ -52,13 +50,13 @@ def ranks(lists: NDArray[np.int32], positives: Positives) -> Ints:
     return np.where(hit, rank[place], k).astype(np.int64)
 
 
-def recall(rank: Ints, positives: Positives, k: int) -> Floats:
+def recall(rank: Longs, positives: Positives, k: int) -> Doubles:
     """Return hits in the top k / distinct positives, for each unit."""
     hits = np.bincount(positives.unit, rank < k, minlength=positives.n_units)
     return hits / positives.counts
 
 
-def ndcg(rank: Ints, positives: Positives, k: int) -> Floats:
+def ndcg(rank: Longs, positives: Positives, k: int) -> Doubles:
     """Return binary-gain NDCG for each unit; the ideal list has min(k, positives) hits.
 
     As in the tables of LightGCN (He et al. 2020): gain 1 / log2(rank + 2) for 0-based ranks.
@@ -69,7 +67,7 @@ def ndcg(rank: Ints, positives: Positives, k: int) -> Floats:
     return np.asarray(dcg / ideal[np.minimum(k, positives.counts) - 1])
 
 
-def novelty(lists: NDArray[np.int32], users_share: NDArray[np.float32], k: int) -> Floats:
+def novelty(lists: Ints, users_share: Floats, k: int) -> Doubles:
     """Return, for each list, the mean over its top k of 1 − share of users who had the item."""
     top = lists[:, :k]
     there = top >= 0
@@ -77,7 +75,7 @@ def novelty(lists: NDArray[np.int32], users_share: NDArray[np.float32], k: int) 
     return np.asarray(value.sum(axis=1) / np.maximum(1, there.sum(axis=1)))
 
 
-def category_diversity(lists: NDArray[np.int32], categories: NDArray[np.int32], k: int) -> Floats:
+def category_diversity(lists: Ints, categories: Ints, k: int) -> Doubles:
     """Return, for each list, distinct categories / items in its top k; no category is not one."""
     top = lists[:, :k]
     there = top >= 0

@@ -5,16 +5,14 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Bools, Doubles, Ints, Longs
 from service.store import MIXIGEN
 from training.candidate_log import END, Lists
-from training.merge import Ints, mark, reciprocal, share, single
+from training.merge import mark, reciprocal, share, single
 from training.quotas import search
 from training.requests import Requests
 
-Doubles = NDArray[np.float64]
-Marks = NDArray[np.bool_]
 Table = dict[str, dict[str, float]]
 RECALL, LIKED = "recall", "liked"
 MEASURES = (RECALL, LIKED)
@@ -39,23 +37,23 @@ class Part:
         return np.ascontiguousarray(np.concatenate([self.lists.items, self.lists.fill[None]]))
 
     @cached_property
-    def list_of(self) -> NDArray[np.int64]:
+    def list_of(self) -> Longs:
         """(n_requests,) the list of each request."""
         return self.lists.row_of(self.requests.user)
 
     @cached_property
-    def bought(self) -> Marks:
+    def bought(self) -> Bools:
         """(n_requests, n_cgs + 1, depth): the item there is a positive of the request."""
         return mark(self.items, self.list_of, self.requests.request, self.requests.item, self.n_items)
 
-    def liked(self, n: int) -> Marks:
+    def liked(self, n: int) -> Bools:
         """Return likewise whether it is among the ranker's best n."""
         best = self.best[:, :n]
         request = np.repeat(np.arange(len(best)), best.shape[1])
         return mark(self.items, self.list_of, request, best.ravel().astype(np.int64), self.n_items)
 
     @cached_property
-    def marks(self) -> dict[str, Marks]:
+    def marks(self) -> dict[str, Bools]:
         """What each measure counts, (n_requests, places)."""
         return {
             RECALL: self.bought.reshape(len(self.requests), -1),
@@ -63,7 +61,7 @@ class Part:
         }
 
     @cached_property
-    def totals(self) -> dict[str, NDArray[np.int64]]:
+    def totals(self) -> dict[str, Longs]:
         """What each measure divides by, (n_requests,)."""
         return {
             RECALL: self.requests.positives,
@@ -87,7 +85,7 @@ class Part:
         """Return the places of reciprocal rank fusion."""
         return reciprocal(self.items, self.list_of, self.n_items, n)
 
-    def take(self, rows: NDArray[np.int64]) -> "Part":
+    def take(self, rows: Longs) -> "Part":
         """Return some requests, by ascending row."""
         return Part(self.requests.take(rows), self.lists, self.best[rows], self.n_items)
 
@@ -141,7 +139,7 @@ def compare(part: Part, ours: Ints, others: Mapping[str, Ints], measure: str) ->
     return {**rows, MIXIGEN: _mean(own, user, weights)}
 
 
-def interval(values: Doubles, user: NDArray[np.int32], weights: Doubles) -> tuple[float, float, float]:
+def interval(values: Doubles, user: Ints, weights: Doubles) -> tuple[float, float, float]:
     """Return the mean over requests and its 95 % interval; weights: `resamples(user)`."""
     _, row = np.unique(user, return_inverse=True)
     sums, sizes = np.bincount(row, values), np.bincount(row).astype(np.float64)
@@ -149,13 +147,13 @@ def interval(values: Doubles, user: NDArray[np.int32], weights: Doubles) -> tupl
     return float(values.mean()), float(low), float(high)
 
 
-def resamples(user: NDArray[np.int32], seed: int = 0, count: int = RESAMPLES) -> Doubles:
+def resamples(user: Ints, seed: int = 0, count: int = RESAMPLES) -> Doubles:
     """Return (count, n_users): how often each user is drawn; the same draws for all that is compared."""
     n = len(np.unique(user))
     return np.random.default_rng(seed).multinomial(n, np.full(n, 1 / n), size=count).astype(np.float64)
 
 
-def _mean(values: Doubles, user: NDArray[np.int32], weights: Doubles) -> dict[str, float]:
+def _mean(values: Doubles, user: Ints, weights: Doubles) -> dict[str, float]:
     return dict(zip(("mean", "low", "high"), interval(values, user, weights), strict=True))
 
 

@@ -4,9 +4,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+from service.array_types import Doubles
 
 
 def plot_curves(panels: Mapping[str, Doubles], cgs: Sequence[str], path: Path) -> None:

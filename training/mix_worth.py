@@ -3,18 +3,16 @@
 from collections.abc import Mapping
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Bools, Ints
 from service.registry import Release
 from training.candidate_log import END, Lists
-from training.merge import Ints
 from training.mix_evaluation import RECALL, Part
 
-Marks = NDArray[np.bool_]
 COLD, HEAVY_SHARE = 5, 0.8
 
 
-def segments(release: Release, user: NDArray[np.int32]) -> dict[str, Marks]:
+def segments(release: Release, user: Ints) -> dict[str, Bools]:
     """Return which requests are of cold, warm and heavy users.
 
     Cold: fewer than 5 items in the history; heavy: more items than 80 % of the requests' users have.
@@ -29,7 +27,7 @@ def segments(release: Release, user: NDArray[np.int32]) -> dict[str, Marks]:
     }
 
 
-def slots(part: Part, picks: Ints, some: Marks) -> dict[str, float]:
+def slots(part: Part, picks: Ints, some: Bools) -> dict[str, float]:
     """Return the share of the places that each generator supplied, the fill last."""
     names = [*part.lists.cgs, "fill"]
     chosen = picks[some]
@@ -38,7 +36,7 @@ def slots(part: Part, picks: Ints, some: Marks) -> dict[str, float]:
     return dict(zip(names, (given / max(1, given.sum())).tolist(), strict=True))
 
 
-def unique_hits(part: Part, some: Marks) -> dict[str, float]:
+def unique_hits(part: Part, some: Bools) -> dict[str, float]:
     """Return the share of all positives that one generator alone has among its candidates."""
     n_cgs = len(part.lists.cgs)
     items, list_of = part.items, part.list_of
@@ -68,7 +66,7 @@ def overlap(lists: Lists) -> dict[str, dict[str, float]]:
     return {name: dict(zip(lists.cgs, row.tolist(), strict=True)) for name, row in zip(lists.cgs, shares, strict=True)}
 
 
-def left_out(part: Part, picks: Ints, others: Mapping[str, Ints], some: Marks) -> dict[str, float]:
+def left_out(part: Part, picks: Ints, others: Mapping[str, Ints], some: Bools) -> dict[str, float]:
     """Return by how much recall changes without each generator; others: the blend's places without it."""
     own = part.values(picks, RECALL)[some].mean()
     return {name: float(part.values(without, RECALL)[some].mean() - own) for name, without in others.items()}

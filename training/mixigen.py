@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
+from service.array_types import Bools, Doubles, Floats, Longs
 from service.cg.base import Filters, Query
 from service.history import EMPTY
 from service.mix_features import REQUEST_FEATURES, Context, MixSchema, feature_names, list_lengths, request_features
@@ -34,10 +34,6 @@ from training.requests import Requests
 if TYPE_CHECKING:
     from catboost import CatBoostRanker
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Marks = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 MAX_PLACES = 200
 """Cities, and stores, that the blender tells apart: the most frequent."""
 
@@ -95,11 +91,11 @@ class Logged(NamedTuple):
 
     seen: Seen
     lists: Lists
-    list_of: Rows
+    list_of: Longs
     """(n_requests,) the list of each request."""
     value: Floats
     """(n_requests, n_cgs, depth) what the item at each place adds to the target; see `worth`."""
-    timestamps: Rows
+    timestamps: Longs
     """(n_requests,) unix seconds."""
 
     def cut(self, depth: int) -> "Logged":
@@ -128,7 +124,7 @@ def make_config(values: Mapping[str, str]) -> Config:
         raise DataError(f"mixigen: {'.'.join(map(str, first['loc']))} = {first['input']!r}: {first['msg']}") from None
 
 
-def make_schema(requests: Requests, accepted: Marks, cgs: Sequence[str], config: Config) -> MixSchema:
+def make_schema(requests: Requests, accepted: Bools, cgs: Sequence[str], config: Config) -> MixSchema:
     """Describe what the blender is trained on.
 
     requests: whose places are the known ones; accepted (n_requests, n_cgs, depth): marks of an earlier part of
@@ -172,7 +168,7 @@ def see(
     return Seen(features, np.array([lengths[user] for user in users], np.float32), of_users)
 
 
-def worth(liked: Marks, bought: Marks, positives: Rows, config: Config) -> Floats:
+def worth(liked: Bools, bought: Bools, positives: Longs, config: Config) -> Floats:
     """Return what the item at each place adds to the target, (n_requests, n_cgs, depth).
 
     liked, bought: marks of that shape; positives: (n_requests,) how many items were bought. The unit is a
@@ -228,7 +224,7 @@ def _table(log: Logged, scores: Doubles, base: Doubles, schema: MixSchema, n_ite
     return make_table(log.seen, log.value, new, base, schema)
 
 
-def _grow(table: Table, timestamps: Rows, schema: MixSchema, config: Config) -> "CatBoostRanker":
+def _grow(table: Table, timestamps: Longs, schema: MixSchema, config: Config) -> "CatBoostRanker":
     """Boost trees on the base; early stopping is judged on the last requests in time."""
     of_row = timestamps[table.request]
     later = of_row > np.quantile(timestamps, 1 - config.later_share)

@@ -6,20 +6,16 @@ that is depends on the merge, and the merge on what places are worth: found in a
 """
 
 import numpy as np
-from numpy.typing import NDArray
 from sklearn.isotonic import isotonic_regression
 
+from service.array_types import Bools, Doubles, Floats, Longs
 from training.candidate_log import END, Lists
 from training.merge import merge
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Marks = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 ROUNDS = 4
 
 
-def base_curves(lists: Lists, list_of: Rows, value: Floats, n_items: int, *, monotone: bool) -> Doubles:
+def base_curves(lists: Lists, list_of: Longs, value: Floats, n_items: int, *, monotone: bool) -> Doubles:
     """Return (n_cgs, positions): the mean value of the new items at each place, falling if `monotone`.
 
     lists: cut to the positions; list_of: (n_requests,) the list of each request; value: (n_requests, n_cgs,
@@ -40,7 +36,7 @@ def in_turns(n_cgs: int, depth: int) -> Doubles:
     return np.tile(-np.arange(depth, dtype=np.float64), (n_cgs, 1))
 
 
-def new_places(lists: Lists, list_of: Rows, curves: Doubles, n_items: int) -> Marks:
+def new_places(lists: Lists, list_of: Longs, curves: Doubles, n_items: int) -> Bools:
     """Return (n_requests, n_cgs, positions): which places hold an item that no earlier place of the merge has.
 
     curves: (n_requests, n_cgs, positions).
@@ -54,7 +50,7 @@ def new_places(lists: Lists, list_of: Rows, curves: Doubles, n_items: int) -> Ma
     return new.reshape(-1, n_cgs, depth)
 
 
-def _falling(mean: Doubles, count: Rows) -> Doubles:
+def _falling(mean: Doubles, count: Longs) -> Doubles:
     """Return the closest curve that does not rise (isotonic regression); where nothing was seen, it goes on."""
     seen = count > 0
     if not seen.any():

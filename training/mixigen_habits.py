@@ -10,13 +10,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from service.array_types import Doubles, Floats
 from service.ids import IdIndex
 from service.mix_habits import BORDERS, HABIT_FEATURES, Habits
 from training.mix_evaluation import LIKED_N, Part
 from training.mixigen_base import in_turns, new_places
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
 REQUESTS_TOGETHER = 2_000
 SHRINKAGE = (20.0, 40.0, 70.0)
 """Places of each stretch that a user must have been shown before the habit counts half: two requests' or so."""

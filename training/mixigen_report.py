@@ -7,20 +7,19 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Doubles, Ints
 from service.mix_habits import Habits
 from service.store import MIXIGEN
 from training import mixigen
 from training.errors import DataError
-from training.merge import Ints, merge, sort_all
+from training.merge import merge, sort_all
 from training.mix_evaluation import MEASURES, QUOTA, Part, baselines, choose, compare
 from training.mix_plots import plot_curves, plot_worth
 from training.mix_worth import left_out, overlap, segments, slots, unique_hits
 from training.mixigen_stage import WAYS, Stage, train_on
 from training.tables import markdown
 
-Doubles = NDArray[np.float64]
 NS = (30, 50, 100)
 WORTH_N = 50
 SORTED = 1_000

@@ -10,12 +10,9 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from service.array_types import Bools, Doubles, Floats, Longs
 from service.mix_features import MixSchema, rows
 
-Floats = NDArray[np.float32]
-Doubles = NDArray[np.float64]
-Marks = NDArray[np.bool_]
-Rows = NDArray[np.int64]
 GROWTH = 1.3
 """Each stretch is about so much longer than the one before it; the first six are single places."""
 
@@ -47,15 +44,15 @@ class Table(NamedTuple):
     weight: Doubles
     """Number of places behind a row."""
     baseline: Doubles
-    request: Rows
+    request: Longs
 
-    def where(self, some: Marks) -> "Table":
+    def where(self, some: Bools) -> "Table":
         """Return some rows."""
         columns: list[NDArray[Any]] = [column[some] for column in self]
         return Table(*columns)
 
 
-def stretches(depth: int) -> Rows:
+def stretches(depth: int) -> Longs:
     """Return the first positions (from 0) of the stretches of a list, and its depth at the end."""
     starts = [0]
     while starts[-1] < depth:
@@ -63,7 +60,7 @@ def stretches(depth: int) -> Rows:
     return np.array(starts, np.int64)
 
 
-def make_table(seen: Seen, value: Floats, new: Marks, base: Doubles, schema: MixSchema) -> Table:
+def make_table(seen: Seen, value: Floats, new: Bools, base: Doubles, schema: MixSchema) -> Table:
     """Return one row for each request, generator and stretch that has a new item.
 
     value, new: (n_requests, n_cgs, positions); base: (n_cgs, positions).
@@ -94,5 +91,5 @@ def join(tables: Sequence[Table]) -> Table:
     return Table(*columns)
 
 
-def _sums(values: NDArray[Any], starts: Rows) -> Doubles:
+def _sums(values: NDArray[Any], starts: Longs) -> Doubles:
     return np.add.reduceat(values, starts[:-1], axis=2, dtype=np.float64)

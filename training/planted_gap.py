@@ -11,21 +11,20 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Doubles, Ints
 from training import mixigen, mixigen_stage, planted_oracle
 from training.datasets import lavka
 from training.datasets.synthetic import Plan, generate, world
 from training.events import read_events
 from training.fitting import Model
-from training.merge import Ints, merge
+from training.merge import merge
 from training.mix_evaluation import Part
 from training.mixigen_stage import Stage
 from training.output import write_events
 from training.quotas import search
 from training.tables import markdown
 
-Doubles = NDArray[np.float64]
 NS = (10, 30, 50)
 """Of 2,000 items a list of a hundred holds what matters whoever fills it."""
 PLAN = Plan(rows=1_000_000, seed=3, p_cart=0.4)

@@ -10,15 +10,14 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
+from service.array_types import Doubles, Ints, Longs
 from service.ids import IdIndex
 from service.registry import Release
 from training.candidate_log import END, Lists
 from training.datasets.planted import HOURS, Planted
-from training.merge import Ints, Rows
 from training.mixigen_base import base_curves
 from training.requests import Requests
 
-Doubles = NDArray[np.float64]
 SECONDS_PER_HOUR = 3600
 USERS_TOGETHER = 500
 HOURS_TOGETHER = 3
@@ -83,7 +82,7 @@ def curves(world: Planted, release: Release, requests: Requests, lists: Lists, p
     return found
 
 
-def allocate(lists: Lists, list_of: Rows, probabilities: Doubles, n_items: int, n: int) -> Ints:
+def allocate(lists: Lists, list_of: Longs, probabilities: Doubles, n_items: int, n: int) -> Ints:
     """Return places (n_requests, n), generator · depth + position; −1 where all lists have ended.
 
     Greedily the stretch, from the head of a list, with the highest mean probability of its new items; that
@@ -112,7 +111,7 @@ def place_probabilities(world: Planted, release: Release, requests: Requests, li
     return found
 
 
-def world_rows(world_ids: NDArray[np.uint64], index: IdIndex) -> NDArray[np.int64]:
+def world_rows(world_ids: NDArray[np.uint64], index: IdIndex) -> Longs:
     """Return for each row of the release the row of the world.
 
     Raises:

@@ -4,9 +4,9 @@ from collections.abc import Callable
 from itertools import combinations
 
 import numpy as np
-from numpy.typing import NDArray
 
-Doubles = NDArray[np.float64]
+from service.array_types import Doubles
+
 COARSE, STEPS = 5, (0.1, 0.05)
 
 

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
+from service.array_types import Bools, Floats, Ints, Longs
 from training.candidate_log import END, Lists
 from training.progress import track
 from training.ranker_features import FEATURES, Facts, city_codes, features
@@ -19,8 +20,6 @@ from training.requests import Requests
 if TYPE_CHECKING:
     from catboost import CatBoostRanker
 
-Rows = NDArray[np.int64]
-Floats = NDArray[np.float32]
 REQUESTS_TOGETHER = 500
 
 
@@ -55,9 +54,9 @@ class Config(BaseModel):
 class Pools:
     """The distinct candidates of each user over all generators."""
 
-    starts: Rows
+    starts: Longs
     """(n_users + 1,)"""
-    items: Rows
+    items: Longs
     """Items of user u: items[starts[u]:starts[u + 1]], ascending."""
     ranks: Floats
     """(len(items), n_cgs) 1 / rank of the item in the list of each generator; 0 where it is not in there."""
@@ -78,7 +77,7 @@ class Pools:
             ranks.append(inverse)
         return cls(np.array(starts, np.int64), np.concatenate(items), np.concatenate(ranks))
 
-    def expand(self, list_of: Rows) -> tuple[Rows, Rows]:
+    def expand(self, list_of: Longs) -> tuple[Longs, Longs]:
         """Return for requests all their candidates: the request of each, and its row of items and ranks."""
         sizes = (self.starts[1:] - self.starts[:-1])[list_of]
         request = np.repeat(np.arange(len(list_of)), sizes)
@@ -112,8 +111,8 @@ def train(sources: Sequence[tuple[Requests, Lists]], facts: Facts, config: Confi
 
 
 def best_items(
-    model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, n: int, list_of: Rows | None = None
-) -> NDArray[np.int32]:
+    model: "CatBoostRanker", requests: Requests, lists: Lists, facts: Facts, n: int, list_of: Longs | None = None
+) -> Ints:
     """Return the ranker's (n_requests, n) best items over all generators' candidates; −1 where there are fewer.
 
     list_of: (n_requests,) the list of each request; none: that of its user.
@@ -155,7 +154,7 @@ def make_model(loss: str, iterations: int, config: Any, **more: Any) -> "CatBoos
     )
 
 
-def pool(X: Floats, label: NDArray[Any], group: Rows, **more: Any) -> Any:
+def pool(X: Floats, label: NDArray[Any], group: Longs, **more: Any) -> Any:
     """Return a catboost Pool of rows grouped by request."""
     from catboost import Pool
 
@@ -164,7 +163,7 @@ def pool(X: Floats, label: NDArray[Any], group: Rows, **more: Any) -> Any:
 
 def _training_rows(
     requests: Requests, lists: Lists, facts: Facts, config: Config
-) -> tuple[Floats, NDArray[np.bool_], Rows, Rows]:
+) -> tuple[Floats, Bools, Longs, Longs]:
     """Return features, label, time and request of candidates: all that were taken, and some others.
 
     Positives that no generator found stay out: whatever sets them apart from candidates, such as being
@@ -183,8 +182,8 @@ def _training_rows(
 
 
 def _candidates(
-    requests: Requests, pools: Pools, list_of: Rows, keep: int, rng: np.random.Generator
-) -> Iterator[tuple[Rows, Rows, NDArray[np.bool_]]]:
+    requests: Requests, pools: Pools, list_of: Longs, keep: int, rng: np.random.Generator
+) -> Iterator[tuple[Longs, Longs, Bools]]:
     span = int(max(pools.items.max(initial=0), requests.item.max(initial=0))) + 1
     positives = requests.request * span + requests.item
     for first in range(0, len(requests), REQUESTS_TOGETHER):
@@ -197,7 +196,7 @@ def _candidates(
         yield first + request[kept], row[kept], label[kept]
 
 
-def _features(facts: Facts, requests: Requests, request: Rows, item: Rows, ranks: Floats) -> Floats:
+def _features(facts: Facts, requests: Requests, request: Longs, item: Longs, ranks: Floats) -> Floats:
     city = city_codes(facts, requests.frame["city_name"])
     user = requests.user.astype(np.int64)
     own = features(facts, user[request], item, requests.timestamps[request], city[request])

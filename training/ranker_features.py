@@ -11,12 +11,11 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from service.array_types import Bools, Doubles, Floats, Longs
 from service.registry import Release
 from training.events import POSITIVE_ACTIONS, REQUEST
 from training.interactions import to_numpy
 
-Floats = NDArray[np.float32]
-Rows = NDArray[np.int64]
 HOURS, SECONDS_PER_HOUR, SECONDS_PER_DAY = 24, 3600, 86_400.0
 SMOOTHING = 20.0
 """Interactions that a lift must be worth before it departs from 1 by half."""
@@ -40,19 +39,19 @@ class Facts:
     """(n_items, len(ITEM_FEATURES))"""
     user_requests: Floats
     """(n_users,) requests with a positive."""
-    user_last: Floats | NDArray[np.float64]
+    user_last: Floats | Doubles
     """(n_users,) unix seconds of the last positive."""
-    pairs: Rows
+    pairs: Longs
     """user · n_items + item of each pair that ever had a positive, ascending."""
     pair_requests: Floats
     """(n_pairs,) requests in which the user took the item."""
-    pair_first: Rows
+    pair_first: Longs
     """(n_pairs,) unix seconds of the first time."""
-    pair_last: Rows
+    pair_last: Longs
     """(n_pairs,) unix seconds of the last time."""
-    viewed: Rows
+    viewed: Longs
     """user · n_items + item of each pair that was ever viewed, ascending."""
-    categories: Rows
+    categories: Longs
     """(n_items,) category of an item; the last one stands for none."""
     category_share: Floats
     """(n_users, n_categories) share of the user's positives; 0 without any."""
@@ -105,12 +104,12 @@ def learn_facts(events: pl.LazyFrame, release: Release) -> Facts:
     )
 
 
-def city_codes(facts: Facts, names: pl.Series) -> Rows:
+def city_codes(facts: Facts, names: pl.Series) -> Longs:
     """Return the row of `city_lift` of each city."""
     return _codes(facts.cities, names)
 
 
-def features(facts: Facts, user: Rows, item: Rows, timestamp: Rows, city: Rows) -> Floats:
+def features(facts: Facts, user: Longs, item: Longs, timestamp: Longs, city: Longs) -> Floats:
     """Return (n, len(FEATURES)): one row for each (user, item, time, city), rows and codes all."""
     category = facts.categories[item]
     hour = _hours(timestamp)
@@ -129,7 +128,7 @@ def features(facts: Facts, user: Rows, item: Rows, timestamp: Rows, city: Rows) 
     return np.stack(columns, axis=1, dtype=np.float32, casting="unsafe")
 
 
-def _pair_columns(facts: Facts, user: Rows, item: Rows, timestamp: Rows) -> list[NDArray[Any]]:
+def _pair_columns(facts: Facts, user: Longs, item: Longs, timestamp: Longs) -> list[NDArray[Any]]:
     keys = user * len(facts.items) + item
     place, known = _find(facts.pairs, keys)
     repeats = np.where(known, facts.pair_requests[place], 0) if len(facts.pairs) else np.zeros(len(keys))
@@ -146,7 +145,7 @@ def _pair_columns(facts: Facts, user: Rows, item: Rows, timestamp: Rows) -> list
     ]
 
 
-def _find(keys: Rows, wanted: Rows) -> tuple[Rows, NDArray[np.bool_]]:
+def _find(keys: Longs, wanted: Longs) -> tuple[Longs, Bools]:
     """Return where each wanted key would stand, within bounds, and whether it is there."""
     if not len(keys):
         return np.zeros(len(wanted), np.int64), np.zeros(len(wanted), np.bool_)
@@ -201,7 +200,7 @@ def _rates(coded: pl.DataFrame, key: str, n: int) -> tuple[Floats, Floats]:
     return ratio(_tally(positive[key], n), views), ratio(converted, requests)
 
 
-def _tally(rows: pl.Series, n: int) -> NDArray[np.float64]:
+def _tally(rows: pl.Series, n: int) -> Doubles:
     return np.bincount(rows.to_numpy(), minlength=n).astype(np.float64)
 
 
@@ -209,16 +208,16 @@ def _distinct(frame: pl.DataFrame, key: str, what: str, n: int) -> Floats:
     return _tally(frame.select(key, what).unique()[key], n).astype(np.float32)
 
 
-def _categories(release: Release) -> tuple[Rows, list[str]]:
+def _categories(release: Release) -> tuple[Longs, list[str]]:
     codes, names = release.catalogue.categories.astype(np.int64), release.catalogue.category_names
     return np.where(codes >= 0, codes, len(names)), [*names, ""]
 
 
-def _hours(timestamp: Rows) -> Rows:
+def _hours(timestamp: Longs) -> Longs:
     return timestamp // SECONDS_PER_HOUR % HOURS
 
 
-def _lift(row: Rows, category: Rows, n_rows: int, n_categories: int) -> Floats:
+def _lift(row: Longs, category: Longs, n_rows: int, n_categories: int) -> Floats:
     """Return P(category | row) / P(category), shrunk to 1 where little is known."""
     table = np.zeros((n_rows, n_categories))
     np.add.at(table, (row, category), 1)
@@ -227,13 +226,13 @@ def _lift(row: Rows, category: Rows, n_rows: int, n_categories: int) -> Floats:
     return lift
 
 
-def _city_lift(positive: pl.DataFrame, cities: list[str], categories: Rows, n_categories: int) -> Floats:
+def _city_lift(positive: pl.DataFrame, cities: list[str], categories: Longs, n_categories: int) -> Floats:
     located = positive.filter(pl.col("city_name").is_not_null())
     lift = _lift(_codes(cities, located["city_name"]), categories[located["item"]], len(cities), n_categories)
     return np.concatenate([lift, np.ones((1, n_categories), np.float32)])
 
 
-def _codes(values: list[str], column: pl.Series) -> Rows:
+def _codes(values: list[str], column: pl.Series) -> Longs:
     """Return the place of each text in `values`, their number where it is not there."""
     codes = {value: place for place, value in enumerate(values)}
     return np.array([codes.get(value, len(codes)) for value in column.to_list()], np.int64)

@@ -8,13 +8,12 @@ import numpy as np
 import polars as pl
 from numpy.typing import NDArray
 
+from service.array_types import Bools, Ints, Longs
 from service.ids import Id, id_type_of
 from service.registry import Release
 from training.errors import DataError
 from training.events import POSITIVE_ACTIONS, REQUEST
 from training.interactions import to_numpy
-
-Ints = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -23,23 +22,23 @@ class Requests:
 
     frame: pl.DataFrame
     """Columns user_id, request_id, timestamp (of its first event), city_name, store_id."""
-    user: NDArray[np.int32]
+    user: Ints
     """(n,) row of the release's users."""
-    request: Ints
+    request: Longs
     """(m,) for each distinct positive its request, ascending …"""
-    item: Ints
+    item: Longs
     """(m,) … and its item, a row of the release's items, −1 if the release does not know it."""
 
     def __len__(self) -> int:
         return len(self.user)
 
     @property
-    def timestamps(self) -> Ints:
+    def timestamps(self) -> Longs:
         """(n,) unix seconds."""
         return self.frame["timestamp"].to_numpy()
 
     @property
-    def positives(self) -> NDArray[np.int64]:
+    def positives(self) -> Longs:
         """(n,) number of distinct positives, those of unknown items included."""
         return np.bincount(self.request, minlength=len(self))
 
@@ -58,7 +57,7 @@ class Requests:
         return left.take(left.positives > 0)
 
 
-def seen(release: Release, user: Ints, item: Ints) -> NDArray[np.bool_]:
+def seen(release: Release, user: Longs, item: Longs) -> Bools:
     """Return which (user row, item row) pairs are in the release's history."""
     histories, span = release.history, len(release.items)
     owner = np.repeat(np.arange(len(release.users), dtype=np.int64), np.diff(histories.indptr))
@@ -89,12 +88,12 @@ def read_requests(part: pl.LazyFrame, release: Release) -> Requests:
     return Requests(frame, user[user >= 0], pairs["request"].to_numpy().astype(np.int64), item)
 
 
-def user_ids(release: Release, rows: NDArray[np.int32]) -> Sequence[Id]:
+def user_ids(release: Release, rows: Ints) -> Sequence[Id]:
     """Return the ids of users by row."""
     return release.users.ids_of(rows)
 
 
-def _rows(release: Release, ids: pl.Series) -> NDArray[np.int32]:
+def _rows(release: Release, ids: pl.Series) -> Ints:
     array = to_numpy(ids)
     if id_type_of(array) != release.users.type:
         raise DataError(

@@ -13,8 +13,8 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from service.array_types import Longs
 from service.cg.base import Filters, Query
 from service.history import History
 from service.ids import Id
@@ -27,7 +27,6 @@ from training.mixigen_rows import Seen
 from training.requests import Requests
 from training.split import POSITIVE
 
-Rows = NDArray[np.int64]
 HORIZON = 86_400
 """Seconds after a mix within which what is taken counts as taken because of it."""
 
@@ -115,7 +114,7 @@ def take(
 
 
 def _served(
-    lines: Sequence[Line], request: Rows, item: Rows, release: Release, cgs: Sequence[str], *, exclude_seen: bool
+    lines: Sequence[Line], request: Longs, item: Longs, release: Release, cgs: Sequence[str], *, exclude_seen: bool
 ) -> Served:
     """Return the lines with a positive: request, item are the pairs of a line and what was taken after it."""
     histories = [_history(line, release) for line in lines]
@@ -143,7 +142,7 @@ def _served(
     return Served(requests, Lists(tuple(cgs), user, items, fill, exclude_seen), histories, lines)
 
 
-def _taken(lines: Sequence[Line], events: pl.LazyFrame, release: Release) -> tuple[Rows, Rows]:
+def _taken(lines: Sequence[Line], events: pl.LazyFrame, release: Release) -> tuple[Longs, Longs]:
     """Return the line of each distinct item that was taken after one, and its row, −1 if it is unknown.
 
     What was taken belongs to the last line before it.

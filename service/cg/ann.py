@@ -4,7 +4,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service import ann_kernels, embedding_kernels, kernels
-from service.cg.base import NOTHING, Candidates, Filters, Floats, ListRanking, Query, Ranking
+from service.array_types import Floats
+from service.cg.base import NOTHING, Candidates, Filters, ListRanking, Query, Ranking
 from service.cg.embedding import Embedding
 from service.hnsw import HnswGraph
 from service.ids import Id

@@ -9,16 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol, runtime_checkable
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Bools, Floats, Ints
 from service.history import EMPTY, History
 from service.ids import Id
 from service.kernels import top_k
 
-Ints = NDArray[np.int32]
-Floats = NDArray[np.float32]
 NO_ITEMS: Ints = np.empty(0, np.int32)
-ALL_ALLOWED: NDArray[np.bool_] = np.empty(0, np.bool_)
+ALL_ALLOWED: Bools = np.empty(0, np.bool_)
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,7 +25,7 @@ class Filters:
 
     excluded: Ints = field(default_factory=lambda: NO_ITEMS)
     """Ascending and distinct; never returned."""
-    allowed: NDArray[np.bool_] = field(default_factory=lambda: ALL_ALLOWED)
+    allowed: Bools = field(default_factory=lambda: ALL_ALLOWED)
     """(n_items,): only these may be returned; an empty array allows all."""
 
     def without(self, item: int) -> "Filters":
@@ -219,12 +217,12 @@ class Cursor:
         return piece
 
 
-def history_weights(counts: NDArray[np.int32], weighting: str) -> Floats:
+def history_weights(counts: Ints, weighting: str) -> Floats:
     """Return the value of each interaction, as the model was trained with it."""
     return WEIGHTINGS[weighting](counts)
 
 
-WEIGHTINGS: Mapping[str, Callable[[NDArray[np.int32]], Floats]] = {
+WEIGHTINGS: Mapping[str, Callable[[Ints], Floats]] = {
     "binary": lambda counts: np.ones(len(counts), np.float32),
     "count": lambda counts: counts.astype(np.float32),
     "log": lambda counts: np.log2(1.0 + counts).astype(np.float32),

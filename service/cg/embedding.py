@@ -6,18 +6,8 @@ from dataclasses import dataclass
 import numpy as np
 
 from service import embedding_kernels, kernels
-from service.cg.base import (
-    NOTHING,
-    Filters,
-    Floats,
-    Ints,
-    ItemMap,
-    ListRanking,
-    Query,
-    Ranking,
-    ScoreRanking,
-    history_weights,
-)
+from service.array_types import Floats, Ints
+from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking, history_weights
 from service.cg.scan import CodedRanking, CodedVectors
 from service.ids import Id, IdIndex
 

@@ -8,9 +8,8 @@ alpha0·HᵀH + reg·I is a diagonal D, and the system is as large as the shorte
 from typing import Literal, NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 
-Floats = NDArray[np.float32]
+from service.array_types import Floats, Integers
 
 
 class GramBasis(NamedTuple):
@@ -31,7 +30,7 @@ def gram_basis(item_factors: Floats) -> GramBasis:
 def fold_in(
     item_factors: Floats,
     basis: GramBasis,
-    items: NDArray[np.integer],
+    items: Integers,
     weights: Floats,
     *,
     alpha0: float,

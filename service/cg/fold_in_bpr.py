@@ -12,12 +12,12 @@ the other half, against the trained vectors: MovieLens-100K .156/.452 against .1
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from service.array_types import Floats, Integers
 
 if TYPE_CHECKING:  # the service does without scipy, whose import every new worker would wait for
     from scipy.sparse import csr_array, csr_matrix
 
-Floats = NDArray[np.float32]
 
 RIDGE = 1e-3
 """Penalty of the regression, in units of the mean square of a feature."""
@@ -41,7 +41,7 @@ def learn_map(user_vectors: Floats, item_vectors: Floats, X: "csr_array | csr_ma
     return np.linalg.solve(gram, features.T @ user_vectors[known]).astype(np.float32)
 
 
-def fold_in(item_vectors: Floats, fold_in_map: Floats, items: NDArray[np.integer], weights: Floats) -> Floats:
+def fold_in(item_vectors: Floats, fold_in_map: Floats, items: Integers, weights: Floats) -> Floats:
     """Vector (dim,) of a user with these distinct items; an empty history gives zeros.
 
     `weights` are what the user's row of X would hold at `items`. Raises ValueError when items and weights
@@ -54,6 +54,7 @@ def fold_in(item_vectors: Floats, fold_in_map: Floats, items: NDArray[np.integer
     total = np.float32(weights.sum())
     if not total > 0:
         raise ValueError(f"the weights sum to {total:g}, but wanted more than 0; leave items without weight out")
-    mean: Floats = (weights.astype(np.float32, copy=False) / total) @ item_vectors[items]
+    share: Floats = weights.astype(np.float32, copy=False) / total
+    mean: Floats = share @ item_vectors[items]
     vector: Floats = mean @ fold_in_map[:-1] + fold_in_map[-1]
     return vector

@@ -5,18 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from service import compact_kernels, kernels
-from service.cg.base import (
-    NOTHING,
-    Filters,
-    Floats,
-    Ints,
-    ItemMap,
-    ListRanking,
-    Query,
-    Ranking,
-    ScoreRanking,
-    history_weights,
-)
+from service.array_types import Floats, Ints
+from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking, history_weights
 from service.compact_kernels import CompactWeights
 
 Scorer = Callable[[Ints, Floats], Floats]

@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service.cg.base import CandidateGenerator, Cursor, Floats, Ints, Query
+from service.array_types import Floats, Ints
+from service.cg.base import CandidateGenerator, Cursor, Query
 
 log = logging.getLogger(__name__)
 

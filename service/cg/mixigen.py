@@ -9,17 +9,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service import mix_features, mix_kernels
-from service.cg.base import CandidateGenerator, Floats, Ints, Query
+from service.array_types import Bools, Doubles, Floats, Ints
+from service.cg.base import CandidateGenerator, Query
 from service.cg.lists import Lists
 from service.history import History
 from service.mix_features import Context, list_lengths, request_features
 from service.mix_kernels import COMPLETE, Merged, new_merge
 from service.mix_model import MixModel
-
-Doubles = NDArray[np.float64]
 
 RRF_CONSTANT = 60.0
 _LEAST_SHARE = 1e-12
@@ -149,7 +147,7 @@ STRATEGIES: Mapping[str, Strategy] = {
 }
 
 
-def _fetched(lists: Lists) -> tuple[Ints, Ints, NDArray[np.bool_]]:
+def _fetched(lists: Lists) -> tuple[Ints, Ints, Bools]:
     return lists.items, lists.lengths, lists.ended
 
 

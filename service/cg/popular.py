@@ -3,13 +3,12 @@
 import numpy as np
 
 from service import kernels, personal_kernels
+from service.array_types import Floats, Ints
 from service.cg.base import (
     ALL_ALLOWED,
     NOTHING,
     Candidates,
     Filters,
-    Floats,
-    Ints,
     ItemMap,
     ListRanking,
     Query,

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import numpy as np
 
 from service import scan_kernels
-from service.cg.base import Candidates, Floats, Ints, ItemMap, ScoreRanking
+from service.array_types import Floats, Ints
+from service.cg.base import Candidates, ItemMap, ScoreRanking
 from service.kernels import NOT_ELIGIBLE
 from service.scan_kernels import ScanCodes
 
