@@ -4,8 +4,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Bools
 from service.cg.base import ALL_ALLOWED, CandidateGenerator, Candidates, Filters, KnowsUsers, Query
 from service.fill import Filled, fill_up
 from service.history import EMPTY, FORGOTTEN, History, from_events
@@ -93,7 +93,7 @@ def make_filters(release: Release, request: Request, history: History) -> Filter
     if request.exclude:
         given = release.items.rows(request.exclude)
         excluded = np.union1d(excluded, given[given >= 0]).astype(np.int32)
-    allowed: NDArray[np.bool_] = ALL_ALLOWED
+    allowed: Bools = ALL_ALLOWED
     if request.categories:
         allowed = release.catalogue.in_categories(request.categories)
     if request.allow:

@@ -7,6 +7,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from service.array_types import Ints, Longs
 from service.ids import Id, IdIndex
 
 
@@ -14,10 +15,10 @@ from service.ids import Id, IdIndex
 class History:
     """Distinct items of one user, ascending, as indices of the release's item index."""
 
-    items: NDArray[np.int32]
-    counts: NDArray[np.int32]
+    items: Ints
+    counts: Ints
     """Number of requests (baskets) that had the item."""
-    last: NDArray[np.int64]
+    last: Longs
     """Unix seconds of the last time."""
     differs: bool = False
     """It is not the one that the models were trained on: a stored embedding of the user does not apply."""
@@ -59,10 +60,10 @@ class SnapshotHistory:
     def __init__(
         self,
         users: IdIndex,
-        indptr: NDArray[np.int64],
-        items: NDArray[np.int32],
-        counts: NDArray[np.int32],
-        last: NDArray[np.int64],
+        indptr: Longs,
+        items: Ints,
+        counts: Ints,
+        last: Longs,
     ) -> None:
         """Take rows in compressed form: row u is `indptr[u]:indptr[u + 1]` of the three arrays."""
         self.users = users

@@ -5,9 +5,9 @@ from dataclasses import dataclass
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service import metrics
+from service.array_types import Ints, Longs
 from service.errors import HistoryUnavailableError
 from service.history import EMPTY, FORGOTTEN, History, Lookup, SnapshotHistory
 from service.ids import Id, IdIndex, ids_of_texts
@@ -101,7 +101,7 @@ class LiveHistory:
         return merge(stored or EMPTY, rows[rows >= 0], times[rows >= 0])
 
 
-def merge(stored: History, items: NDArray[np.int32], times: NDArray[np.int64]) -> History:
+def merge(stored: History, items: Ints, times: Longs) -> History:
     """Add events (items, unix seconds) to a history.
 
     An event that is not later than the stored history's last one of the same item is in it already: the
@@ -122,7 +122,7 @@ def merge(stored: History, items: NDArray[np.int32], times: NDArray[np.int64]) -
     return History(distinct.astype(np.int32), counts, last, differs=True)
 
 
-def rows_of_texts(texts: Sequence[str], index: IdIndex) -> NDArray[np.int32]:
+def rows_of_texts(texts: Sequence[str], index: IdIndex) -> Ints:
     """Return the row of each id, −1 where the release does not have it."""
     if index.type != "string":
         try:

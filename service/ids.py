@@ -13,6 +13,7 @@ from typing import Any, Literal, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from service.array_types import Ints
 from service.errors import ArtifactError
 
 Id: TypeAlias = int | str
@@ -108,11 +109,11 @@ class IdIndex:
         row = int(self.ids.searchsorted(probe))
         return row if row < len(self.ids) and self.ids[row] == probe else -1
 
-    def rows(self, keys: Iterable[Id]) -> NDArray[np.int32]:
+    def rows(self, keys: Iterable[Id]) -> Ints:
         """Return the row of each id, −1 where it is unknown."""
         return np.fromiter((self.row(key) for key in keys), np.int32)
 
-    def rows_of(self, ids: IdArray) -> NDArray[np.int32]:
+    def rows_of(self, ids: IdArray) -> Ints:
         """Return the row of each id of an array of the same type, −1 where it is unknown."""
         if not len(self.ids):
             return np.full(len(ids), -1, np.int32)
@@ -120,7 +121,7 @@ class IdIndex:
         rows[rows == len(self.ids)] = 0
         return np.where(self.ids[rows] == ids, rows, -1).astype(np.int32)
 
-    def ids_of(self, rows: NDArray[np.int32]) -> list[Id]:
+    def ids_of(self, rows: Ints) -> list[Id]:
         """Return the ids at rows, as Python values."""
         found: list[Any] = self.ids[rows].tolist()
         return [value.decode() for value in found] if self.type == "string" else found

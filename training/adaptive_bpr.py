@@ -8,11 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
-from numpy.typing import NDArray
 from pydantic import Field
 from scipy.sparse import csr_array, csr_matrix
 from threadpoolctl import threadpool_limits
 
+from service.array_types import Ints, Longs
 from training.bpr_kernels import train_triplets
 from training.embeddings import Embeddings
 from training.hard_negatives import draw_fixed_negatives, draw_hard_negatives, draw_positives
@@ -87,15 +87,13 @@ def train(X: csr_array | csr_matrix, config: Config) -> tuple[Embeddings, int]:
     return checked(model, config), skipped
 
 
-def draw_first(sampler: Sampler, first: int, triplets: NDArray[np.int32]) -> int:
+def draw_first(sampler: Sampler, first: int, triplets: Ints) -> int:
     """Fill `triplets` with draws first, first + 1, … from the starting weights; returns how many are void."""
     draw_positives(sampler.interactions, sampler.key, first, triplets)
     return int(draw_fixed_negatives(sampler.interactions, sampler.items, sampler.key, first, triplets))
 
 
-def draw_adaptive(
-    sampler: Sampler, model: Embeddings, first: int, triplets: NDArray[np.int32], pool: ThreadPoolExecutor
-) -> int:
+def draw_adaptive(sampler: Sampler, model: Embeddings, first: int, triplets: Ints, pool: ThreadPoolExecutor) -> int:
     """As `draw_first`, with negatives weighted by the model's scores; the weights exist for a block of users.
 
     The weights stay the same for an epoch, so all draws of a user are made while their row is there. The
@@ -110,7 +108,7 @@ def draw_adaptive(
     fitting = sampler.config.table_memory_limit * 2**20 // (4 * n_items * threads)
     rows = min(max(1, fitting), -(-len(users) // threads))
 
-    def fill(mine: NDArray[np.int64]) -> int:
+    def fill(mine: Longs) -> int:
         table, void = np.empty((rows, n_items), np.float32), 0
         for low in range(0, len(mine), rows):
             block = users[mine[low : low + rows]]

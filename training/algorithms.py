@@ -9,6 +9,7 @@ import scipy.sparse as sp
 from numpy.typing import NDArray
 from pydantic import ValidationError
 
+from service.array_types import Floats
 from service.cg.fold_in_bpr import learn_map
 from training import adaptive_bpr, als, bpr, compact, ease, personal_top, popular, slim
 from training.artifacts import compact_arrays, embedding_arrays, popularity_arrays, weight_arrays
@@ -85,9 +86,7 @@ def _pairwise(model: Embeddings, interactions: Interactions, config: IndexConfig
     return _embedding(model, interactions, config, fold_in_map=learn_map(model.users, model.items, X))
 
 
-def _embedding(
-    model: Embeddings, interactions: Interactions, config: IndexConfig, **more: NDArray[np.float32]
-) -> Fitted:
+def _embedding(model: Embeddings, interactions: Interactions, config: IndexConfig, **more: Floats) -> Fitted:
     choice = choose_index(model, config)
     return Fitted(
         {**embedding_arrays(model, interactions.user_ids), **choice.arrays, **more},

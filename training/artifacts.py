@@ -9,6 +9,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from service.array_types import Floats, Ints
 from service.artifact import Draft
 from service.catalogue import Texts
 from service.compact_kernels import CompactWeights
@@ -71,14 +72,14 @@ def model_draft(
     )
 
 
-def popularity_arrays(items: NDArray[np.int32], values: NDArray[Any], n_items: int) -> Arrays:
+def popularity_arrays(items: Ints, values: NDArray[Any], n_items: int) -> Arrays:
     """Sum values per item; order the items that have any, most popular first, ties by index."""
     popularity = np.bincount(items, values, minlength=n_items).astype(np.float32)
     order = np.argsort(-popularity, kind="stable").astype(np.int32)
     return {"popularity": popularity, "popular_order": order[: np.count_nonzero(popularity)]}
 
 
-def weight_arrays(W: NDArray[np.float32] | sp.csr_array) -> Arrays:
+def weight_arrays(W: Floats | sp.csr_array) -> Arrays:
     """Lay out an item-item matrix, dense or in compressed rows."""
     if isinstance(W, np.ndarray):
         return {"weights": W}

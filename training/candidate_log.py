@@ -12,8 +12,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from service.array_types import Ints, Longs
 from service.generate import Request, make_query
 from service.registry import POPULAR, Release
 from service.store import DATA
@@ -34,15 +34,15 @@ class Lists:
     """Each generator's own eligible list for each user."""
 
     cgs: tuple[str, ...]
-    users: NDArray[np.int32]
+    users: Ints
     """(n_users,) rows of the release's users, ascending."""
-    items: NDArray[np.int32]
+    items: Ints
     """(n_cgs, n_users, depth) rows of the release's items, best first; −1 where a list has ended."""
-    fill: NDArray[np.int32]
+    fill: Ints
     """(n_users, depth) the popular items that short lists are filled from."""
     exclude_seen: bool
 
-    def row_of(self, users: NDArray[np.int32]) -> NDArray[np.int64]:
+    def row_of(self, users: Ints) -> Longs:
         """Return the row of each user; all must be there."""
         return np.searchsorted(self.users, users)
 
@@ -57,9 +57,7 @@ def blended_cgs(release: Release) -> list[str]:
     return [*(name for name in fitted if release.artifacts[name].algorithm != POPULAR), POPULAR]
 
 
-def make_lists(
-    release: Release, cgs: Sequence[str], users: NDArray[np.int32], *, exclude_seen: bool, depth: int = DEPTH
-) -> Lists:
+def make_lists(release: Release, cgs: Sequence[str], users: Ints, *, exclude_seen: bool, depth: int = DEPTH) -> Lists:
     """Ask every generator for every user, through the objects that serve; seeded where it is `random`."""
     users = np.unique(users)
     items = np.full((len(cgs), len(users), depth), END, np.int32)
@@ -97,14 +95,14 @@ def write_log(release: Release, requests: Requests, lists: Lists, out: Path) -> 
     return rows
 
 
-def _ask(release: Release, cg: str, users: NDArray[np.int32], out: NDArray[np.int32], exclude_seen: bool) -> None:
+def _ask(release: Release, cg: str, users: Ints, out: Ints, exclude_seen: bool) -> None:
     ids = release.users.ids_of(users)
     for row, answer in enumerate(answers(release, ids, lambda user: Request(user, cg, out.shape[1], exclude_seen), cg)):
         own = answer.result.own.items
         out[row, : len(own)] = own
 
 
-def _fill_at_random(release: Release, users: NDArray[np.int32], out: NDArray[np.int32], exclude_seen: bool) -> None:
+def _fill_at_random(release: Release, users: Ints, out: Ints, exclude_seen: bool) -> None:
     """Draw a list for each user, the same one for the same user whoever else is asked for."""
     n_items, depth = len(release.items), out.shape[1]
     for row, user in enumerate(users.tolist()):
@@ -115,7 +113,7 @@ def _fill_at_random(release: Release, users: NDArray[np.int32], out: NDArray[np.
         out[row, : min(depth, len(kept))] = kept[:depth]
 
 
-def _frame(release: Release, part: pl.DataFrame, lists: Lists, own: NDArray[np.int64]) -> pl.DataFrame:
+def _frame(release: Release, part: pl.DataFrame, lists: Lists, own: Longs) -> pl.DataFrame:
     items = lists.items[:, own]  # (n_cgs, requests, depth)
     cg, request, position = np.nonzero(items != END)
     order = np.lexsort((position, cg, request))

@@ -4,6 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from service.array_types import Floats, Ints
 from service.compact_kernels import CODES_PER_WORD, ZERO, CompactWeights
 from training.blas import Matrix
 from training.top_weights import SLAB, keep_largest, narrow
@@ -40,11 +41,11 @@ def compress(W: Matrix, X: sp.csr_array, k: int, n_columns: int, seed: int) -> C
     )
 
 
-def scores(X: sp.csr_array, W: CompactWeights) -> NDArray[np.float32]:
+def scores(X: sp.csr_array, W: CompactWeights) -> Floats:
     """Return X @ W, (n_users, n)."""
     n, n_words = len(W.scales), W.codes.shape[1]
     largest = sp.csr_array((W.largest, W.largest_columns.astype(np.int32), W.indptr), shape=(n, n))
-    found: NDArray[np.float32] = (X @ largest).toarray()
+    found: Floats = (X @ largest).toarray()
     scaled = X @ sp.diags_array(W.scales)
     for low in range(0, n_words, SLAB):
         words = W.codes[:, low : low + SLAB]
@@ -55,7 +56,7 @@ def scores(X: sp.csr_array, W: CompactWeights) -> NDArray[np.float32]:
     return found
 
 
-def _pack(codes: NDArray[np.int32], n_words: int) -> NDArray[np.uint16]:
+def _pack(codes: Ints, n_words: int) -> NDArray[np.uint16]:
     """Lay codes (rows, m) out four to a word, the q = n_words first in the lowest bits; zeros at the end."""
     padded = np.zeros((len(codes), CODES_PER_WORD * n_words), np.uint16)
     padded[:, : codes.shape[1]] = codes
@@ -65,7 +66,7 @@ def _pack(codes: NDArray[np.int32], n_words: int) -> NDArray[np.uint16]:
     return words
 
 
-def _important_columns(W: Matrix, X: sp.csr_array, n_columns: int, seed: int) -> NDArray[np.int32]:
+def _important_columns(W: Matrix, X: sp.csr_array, n_columns: int, seed: int) -> Ints:
     users = np.sort(np.random.default_rng(seed).permutation(X.shape[0])[:MAX_USERS])
     depth = min(DEPTH, W.shape[0])
     counts = np.zeros(W.shape[0], np.int64)

@@ -2,16 +2,15 @@
 
 from typing import NamedTuple
 
-import numpy as np
-from numpy.typing import NDArray
+from service.array_types import Floats
 
 
 class Embeddings(NamedTuple):
     """Score of item i for user u: `users[u] @ items[i] + item_biases[i]`."""
 
-    users: NDArray[np.float32]
+    users: Floats
     """(n_users, dim), C-contiguous; row order of X."""
-    items: NDArray[np.float32]
+    items: Floats
     """(n_items, dim), C-contiguous; column order of X."""
-    item_biases: NDArray[np.float32]
+    item_biases: Floats
     """(n_items,); zeros where the model has none."""

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from pydantic import Field
 
 from service import hnsw
+from service.array_types import Longs
 from service.cg.ann import ANN
 from service.cg.base import ItemMap, Query
 from service.cg.embedding import Embedding
@@ -112,7 +113,7 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
     return IndexChoice(kind, hnsw.files(graph), {}, metrics)
 
 
-def measure(scan: DotProductKNN, items: Embeddings, graph: hnsw.HnswGraph, queries: NDArray[np.int64]) -> Measured:
+def measure(scan: DotProductKNN, items: Embeddings, graph: hnsw.HnswGraph, queries: Longs) -> Measured:
     """Ask the graph of `items` and the scan of all items in turn; recall is of the best of `items`."""
     exact, ann = exact_scan(items), ANN("ann", embedding_of(items), graph)
     times: dict[str, list[float]] = {"scan": [], "ann": []}
@@ -129,13 +130,13 @@ def measure(scan: DotProductKNN, items: Embeddings, graph: hnsw.HnswGraph, queri
     return Measured(float(np.mean(recalls)), float(np.median(times["ann"])), float(np.median(times["scan"])))
 
 
-def draw_queries(embeddings: Embeddings, seed: int) -> NDArray[np.int64]:
+def draw_queries(embeddings: Embeddings, seed: int) -> Longs:
     """Draw users that have a vector."""
     users = np.flatnonzero(embeddings.users.any(axis=1))
     return np.random.default_rng(seed).permutation(users)[:MAX_QUERIES]
 
 
-def _pilot(embeddings: Embeddings, scan: DotProductKNN, queries: NDArray[np.int64], seed: int) -> Embeddings:
+def _pilot(embeddings: Embeddings, scan: DotProductKNN, queries: Longs, seed: int) -> Embeddings:
     """Return the part of the items that is tried first; all of them, the very same object, if there are few."""
     n = len(embeddings.items)
     if n <= PILOT_ITEMS:
@@ -156,7 +157,7 @@ def tune(
     scan: DotProductKNN,
     items: Embeddings,
     graph: hnsw.HnswGraph,
-    queries: NDArray[np.int64],
+    queries: Longs,
     *,
     stop_when_slower: bool,
 ) -> Measured:

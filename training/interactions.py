@@ -9,6 +9,7 @@ import polars as pl
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from service.array_types import Ints, Longs
 from service.cg.base import history_weights
 from training.config import Weighting
 from training.errors import DataError
@@ -29,13 +30,13 @@ class Interactions:
     """(n_users,)"""
     item_ids: NDArray[Any]
     """(n_items,)"""
-    indptr: NDArray[np.int64]
+    indptr: Longs
     """(n_users + 1,); the interactions of user u are `indptr[u]:indptr[u + 1]`."""
-    items: NDArray[np.int32]
+    items: Ints
     """(nnz,) index of the item."""
-    counts: NDArray[np.int32]
+    counts: Ints
     """(nnz,) number of distinct requests in which the user interacted with the item."""
-    last: NDArray[np.int64]
+    last: Longs
     """(nnz,) unix seconds of the last of these interactions."""
     item_categories: list[str | None]
     """(n_items,) the most recent that is not null; of two at the same time the greater."""
@@ -127,9 +128,7 @@ def _distinct(positive: pl.LazyFrame, name: str) -> pl.Series:
     return positive.select(pl.col(name).unique()).collect(engine="streaming")[name].sort()
 
 
-def _pairs(
-    positive: pl.LazyFrame, users: pl.Series, items: pl.Series
-) -> tuple[NDArray[np.int64], NDArray[np.int64], NDArray[np.int64]]:
+def _pairs(positive: pl.LazyFrame, users: pl.Series, items: pl.Series) -> tuple[Longs, Longs, Longs]:
     """The distinct pairs as user · n_items + item, ascending; the requests of each; the last time of each.
 
     One sort brings the events of a pair, and of a request in it, together: measured on 20 M events,

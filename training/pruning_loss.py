@@ -2,14 +2,14 @@
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from service.array_types import Floats, Longs
 from service.compact_kernels import CompactWeights
 from training import compact
 from training.config import FitConfig, Weighting
 from training.interactions import Interactions, matrix
 
-Weights = NDArray[np.float32] | sp.csr_array
+Weights = Floats | sp.csr_array
 
 K = 50
 MAX_USERS = 1000
@@ -47,15 +47,13 @@ def pruning_loss(
     }
 
 
-def _sample(interactions: Interactions, seed: int) -> NDArray[np.int64]:
+def _sample(interactions: Interactions, seed: int) -> Longs:
     sizes = np.diff(interactions.indptr)
     enough = np.flatnonzero(sizes >= 1 / HELD_OUT)
     return np.sort(np.random.default_rng(seed).permutation(enough)[:MAX_USERS])
 
 
-def _hide_last(
-    interactions: Interactions, weighting: Weighting, users: NDArray[np.int64]
-) -> tuple[sp.csr_array, sp.csr_array]:
+def _hide_last(interactions: Interactions, weighting: Weighting, users: Longs) -> tuple[sp.csr_array, sp.csr_array]:
     """Return the users' rows of X without their last items, and those items as ones."""
     rest = matrix(interactions, weighting)[users]
     hidden = rest.copy()

@@ -11,6 +11,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from scipy.sparse import csr_array, csr_matrix
 
+from service.array_types import Doubles, Floats, Ints, Longs
+
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 MIX_1 = np.uint64(0xBF58476D1CE4E5B9)
 MIX_2 = np.uint64(0x94D049BB133111EB)
@@ -33,9 +35,9 @@ class Interactions(NamedTuple):
     """The stored entries of X in row order, and the choice among them in proportion to their values."""
 
     choice: Choice
-    users: NDArray[np.int32]
-    items: NDArray[np.int32]
-    indptr: NDArray[np.int64]
+    users: Ints
+    items: Ints
+    indptr: Longs
     """(n_users + 1,); the sorted positives of user u are items[indptr[u] : indptr[u + 1]]."""
 
 
@@ -109,7 +111,7 @@ def _fill_alias(scaled: Any, threshold: Any, alias: Any) -> None:
             n_small += 1
 
 
-def make_choice(weights: NDArray[np.float64] | NDArray[np.float32]) -> Choice:
+def make_choice(weights: Doubles | Floats) -> Choice:
     """Choice of k with probability weights[k] / sum of weights; ValueError unless finite, ≥ 0, some > 0."""
     scaled = np.asarray(weights, dtype=np.float64)
     total = scaled.sum()

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from service.array_types import Bytes, Floats
 from service.nibbles import BYTES, NUMBERS
 from service.scan_kernels import COARSE_ERROR, ERROR, LENGTH, SCALE, ScanCodes
 
@@ -15,7 +16,7 @@ CODES, MIDDLE = 256, 127.5
 ROUNDING_UP = 1 + 1e-6
 
 
-def encode(vectors: NDArray[np.float32]) -> ScanCodes:
+def encode(vectors: Floats) -> ScanCodes:
     """Code item vectors (n, dim): code c stands for (c − 127.5) · scale, the scale being the item's own."""
     n, dim = vectors.shape
     lines = -(-dim // NUMBERS)
@@ -40,7 +41,7 @@ def encode(vectors: NDArray[np.float32]) -> ScanCodes:
     return ScanCodes(codes, bounds)
 
 
-def worthwhile(vectors: NDArray[np.float32]) -> bool:
+def worthwhile(vectors: Floats) -> bool:
     """Whether codes make the exact ranking by these vectors faster."""
     return len(vectors) >= MIN_ITEMS and vectors.shape[1] >= MIN_DIM
 
@@ -50,7 +51,7 @@ def arrays(codes: ScanCodes) -> dict[str, NDArray[Any]]:
     return {"scan_codes": codes.codes, "scan_bounds": codes.bounds}
 
 
-def _packed(numbers: NDArray[np.uint8], lines: int) -> NDArray[np.uint8]:
+def _packed(numbers: Bytes, lines: int) -> Bytes:
     """Pack numbers below 16, (n, dim), into (lines, n, 64) as `service.nibbles` reads them."""
     padded = np.zeros((len(numbers), lines, 2, BYTES), np.uint8)
     padded.reshape(len(numbers), lines * NUMBERS)[:, : numbers.shape[1]] = numbers

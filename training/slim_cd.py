@@ -4,13 +4,13 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
+from service.array_types import Floats, Ints, Longs
 from training.progress import track
 from training.slim_kernels import Columns, Penalty, solve_block
 from training.slim_lanes import LANES
 
-Solved = tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32], int]
+Solved = tuple[Longs, Ints, Floats, int]
 """Weights per column, items and weights column after column, and how many columns did not converge."""
 
 
@@ -45,5 +45,5 @@ def _solve_ordered(X: sp.csc_matrix, penalty: Penalty, threads: int, initial: sp
         return list(track(pool.map(solve, firsts), "slim", len(firsts)))
 
 
-def _arrays(X: sp.csc_matrix) -> tuple[NDArray[np.int64], NDArray[np.int32], NDArray[np.float32]]:
+def _arrays(X: sp.csc_matrix) -> tuple[Longs, Ints, Floats]:
     return X.indptr.astype(np.int64), X.indices.astype(np.int32), X.data.astype(np.float32)

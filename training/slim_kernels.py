@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numba
 import numpy as np
-from numpy.typing import NDArray
 
+from service.array_types import Floats, Ints, Longs
 from training.slim_lanes import LANES, aligned_rows, products, subtract
 
 QUICK_SWEEPS = 10
@@ -22,10 +22,10 @@ IGNORED = 0.01
 class Columns(NamedTuple):
     """X (n_users × n_items) by item: a CSC matrix that numba can read."""
 
-    starts: NDArray[np.int64]
-    users: NDArray[np.int32]
-    values: NDArray[np.float32]
-    norms: NDArray[np.float32]
+    starts: Longs
+    users: Ints
+    values: Floats
+    norms: Floats
     """(n_items,); squared norm of every column."""
     n_users: int
 
@@ -46,15 +46,15 @@ class Block(NamedTuple):
     """State of LANES columns of W; rows of LANES floats from `aligned_rows`."""
 
     first: int
-    r: NDArray[np.float32]
+    r: Floats
     """(n_users, LANES); a_j − X w_j."""
-    w: NDArray[np.float32]
+    w: Floats
     """(n_items, LANES)."""
-    scale: NDArray[np.float32]
+    scale: Floats
     """(LANES,); 1 / (tolerance · norm)² of each column, 0 for an empty one."""
-    worst: NDArray[np.float32]
+    worst: Floats
     """(LANES,); the largest (step / tolerance)² of the last sweep."""
-    step: NDArray[np.float32]
+    step: Floats
     """(LANES,); scratch."""
 
 

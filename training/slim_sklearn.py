@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import ElasticNet
 
+from service.array_types import Floats, Ints
 from training.progress import track
 
 ITEMS_PER_BLOCK = 32
 
-Column = tuple[NDArray[np.int32], NDArray[np.float32], bool]
+Column = tuple[Ints, Floats, bool]
 """Items with a weight, their weights, and whether the solver converged."""
 
 _shared: dict[str, sp.csc_matrix] = {}

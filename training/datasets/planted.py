@@ -16,6 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from service.array_types import Doubles, Integers, Longs
 from training.datasets.planted_sampler import FreshSampler
 from training.errors import DataError
 
@@ -58,50 +59,50 @@ class Planted:
     """(n_users,) distinct, over the whole range of uint64"""
     item_ids: NDArray[np.uint64]
     """(n_items,) likewise"""
-    user_cluster: NDArray[np.int64]
+    user_cluster: Longs
     """(n_users,)"""
-    item_cluster: NDArray[np.int64]
+    item_cluster: Longs
     """(n_items,)"""
-    activity: NDArray[np.float64]
+    activity: Doubles
     """(n_users,) share of the requests, sums to 1; log-normal"""
-    popularity: NDArray[np.float64]
+    popularity: Doubles
     """(n_items,) sums to 1; a power law"""
-    affinity: NDArray[np.float64]
+    affinity: Doubles
     """(n_clusters, n_clusters) user cluster × item cluster"""
-    hour_effect: NDArray[np.float64]
+    hour_effect: Doubles
     """(n_clusters, 24) factor for an item cluster at an hour of the day (UTC)"""
-    city_effect: NDArray[np.float64]
+    city_effect: Doubles
     """(n_clusters, n_cities) factor for an item cluster in a city"""
-    user_city: NDArray[np.int64]
+    user_city: Longs
     """(n_users,)"""
-    user_store: NDArray[np.int64]
+    user_store: Longs
     """(n_users,)"""
-    p_repeat: NDArray[np.float64]
+    p_repeat: Doubles
     """(n_users,) probability that a relevant event is about a favourite, at hours in between"""
-    user_kind: NDArray[np.int64]
+    user_kind: Longs
     """(n_users,) REPEATER, EXPLORER or FOLLOWER"""
-    p_trend: NDArray[np.float64]
+    p_trend: Doubles
     """(n_users,) probability that another relevant event is about what is in fashion"""
-    trend: NDArray[np.float64]
+    trend: Doubles
     """(n_items,) sums to 1; the most popular ones, each as likely as the others"""
-    habit: NDArray[np.float64]
+    habit: Doubles
     """(24,) factor on the odds of a repeat at an hour of the day (UTC)"""
-    favourites: NDArray[np.int64]
+    favourites: Longs
     """(n_users, FAVOURITES) items; one that stands there twice is twice as likely"""
 
-    def repeat(self, users: NDArray[np.integer], hours: NDArray[np.integer] | int) -> NDArray[np.float64]:
+    def repeat(self, users: Integers, hours: Integers | int) -> Doubles:
         """(len(users),): probability that a relevant event at that hour is about a favourite."""
         odds = self.p_repeat[users] / (1 - self.p_repeat[users]) * self.habit[hours]
         return np.asarray(odds / (1 + odds))
 
-    def cluster_probabilities(self) -> NDArray[np.float64]:
+    def cluster_probabilities(self) -> Doubles:
         """(user cluster, city, hour, item cluster) → probability of the item cluster, repeats aside."""
         mass = np.bincount(self.item_cluster, weights=self.popularity, minlength=len(self.affinity))
         city, hour = self.city_effect.T[None, :, None, :], self.hour_effect.T[None, None, :, :]
         weights = mass * self.affinity[:, None, None, :] * city * hour
         return np.asarray(weights / weights.sum(axis=-1, keepdims=True))
 
-    def item_probabilities(self, users: NDArray[np.integer], hour: int) -> NDArray[np.float64]:
+    def item_probabilities(self, users: Integers, hour: int) -> Doubles:
         """(len(users), n_items): probability of each item in a relevant event at that hour. The oracle."""
         users = np.asarray(users)
         clusters = self.cluster_probabilities()[self.user_cluster[users], self.user_city[users], hour]
@@ -109,7 +110,7 @@ class Planted:
         fresh = clusters[:, self.item_cluster] * (self.popularity / mass[self.item_cluster])
         repeat, follow = self.repeat(users, hour), self.p_trend[users][:, None]
         new = follow * self.trend + (1 - follow) * fresh
-        probabilities: NDArray[np.float64] = (1 - repeat)[:, None] * new
+        probabilities: Doubles = (1 - repeat)[:, None] * new
         np.add.at(
             probabilities,
             (np.arange(len(users))[:, None], self.favourites[users]),
@@ -158,19 +159,19 @@ def plant(size: Size, seed: int) -> Planted:
     return world
 
 
-def _around(mean: NDArray[np.float64], rng: np.random.Generator) -> NDArray[np.float64]:
+def _around(mean: Doubles, rng: np.random.Generator) -> Doubles:
     """Shares that scatter a little around their means."""
     return np.clip(rng.beta(30 * mean, 30 * (1 - mean)), 0.01, 0.99)
 
 
-def _favourites(world: Planted, rng: np.random.Generator) -> NDArray[np.int64]:
+def _favourites(world: Planted, rng: np.random.Generator) -> Longs:
     """Each user's favourites: items of their taste at random hours, before anything is a repeat."""
     users = np.repeat(np.arange(len(world.user_ids)), FAVOURITES)
     sampler = FreshSampler(world)
     return sampler.draw(users, rng.integers(HOURS, size=len(users)), rng).reshape(-1, FAVOURITES)
 
 
-def scrambled(index: NDArray[np.integer], seed: int, stream: int) -> NDArray[np.uint64]:
+def scrambled(index: Integers, seed: int, stream: int) -> NDArray[np.uint64]:
     """Distinct ids over the whole range of uint64 (splitmix64, a bijection): half of them are above 2^63."""
     start = np.random.default_rng([seed, 2, stream]).integers(2**64, dtype=np.uint64)
     x = start + np.asarray(index).astype(np.uint64) * np.uint64(0x9E3779B97F4A7C15)

@@ -3,7 +3,8 @@
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from service.array_types import Doubles, Integers, Longs
 
 if TYPE_CHECKING:
     from training.datasets.planted import Planted
@@ -31,9 +32,7 @@ class FreshSampler:
         last = np.cumsum(np.bincount(cluster, minlength=self.n_clusters)) - 1
         self.item_table[last] = np.arange(self.n_clusters) + 1.0
 
-    def draw(
-        self, users: NDArray[np.integer], hours: NDArray[np.integer], rng: np.random.Generator
-    ) -> NDArray[np.int64]:
+    def draw(self, users: Integers, hours: Integers, rng: np.random.Generator) -> Longs:
         """One item for each (user, hour)."""
         world = self.world
         row = np.ravel_multi_index((world.user_cluster[users], world.user_city[users], hours), self.shape)
@@ -41,11 +40,11 @@ class FreshSampler:
         # row + uniform may round up to row + 1: stay within the row
         cluster = np.minimum(cell, row * self.n_clusters + self.n_clusters - 1) % self.n_clusters
         place = np.searchsorted(self.item_table, cluster + rng.random(len(row)), side="right")
-        item: NDArray[np.int64] = self.by_cluster[np.minimum(place, len(self.by_cluster) - 1)]
+        item: Longs = self.by_cluster[np.minimum(place, len(self.by_cluster) - 1)]
         return item
 
 
-def _stacked(probabilities: NDArray[np.float64]) -> NDArray[np.float64]:
+def _stacked(probabilities: Doubles) -> Doubles:
     cumulated = np.clip(np.cumsum(probabilities, axis=1), 0, 1)
     cumulated[:, -1] = 1
     return np.asarray((cumulated + np.arange(len(cumulated))[:, None]).ravel())

@@ -14,6 +14,7 @@ import polars as pl
 from numpy.typing import NDArray
 from polars.io.plugins import register_io_source
 
+from service.array_types import Bools, Longs
 from training.datasets import lavka
 from training.datasets.planted import HOURS, Planted, Size, plant, scrambled
 from training.datasets.planted_sampler import FreshSampler
@@ -102,7 +103,7 @@ def _chunks(plan: Plan) -> Iterator[pl.DataFrame]:
         yield _rows(plan, sampler, np.arange(first, first + len(times[chunk])), times[chunk], users[chunk], rng)
 
 
-def _requests(plan: Plan, planted: Planted, n: int) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+def _requests(plan: Plan, planted: Planted, n: int) -> tuple[Longs, Longs]:
     """Time and user of each request, by time; the evening is four times as busy as the night."""
     rng = np.random.default_rng([plan.seed, 3])
     busy = 1 + 0.6 * np.cos(2 * np.pi * (np.arange(HOURS) - 19) / HOURS)
@@ -114,9 +115,9 @@ def _requests(plan: Plan, planted: Planted, n: int) -> tuple[NDArray[np.int64], 
 def _rows(
     plan: Plan,
     sampler: FreshSampler,
-    requests: NDArray[np.int64],
-    times: NDArray[np.int64],
-    users: NDArray[np.int64],
+    requests: Longs,
+    times: Longs,
+    users: Longs,
     rng: np.random.Generator,
 ) -> pl.DataFrame:
     """All events of some requests: each view, and right after it the click, cart and purchase it led to."""
@@ -144,11 +145,11 @@ def _rows(
 
 def _items(
     sampler: FreshSampler,
-    users: NDArray[np.int64],
-    hours: NDArray[np.int64],
-    relevant: NDArray[np.bool_],
+    users: Longs,
+    hours: Longs,
+    relevant: Bools,
     rng: np.random.Generator,
-) -> NDArray[np.int64]:
+) -> Longs:
     planted = sampler.world
     repeat = rng.random(len(users)) < planted.repeat(users, hours)
     follow = rng.random(len(users)) < planted.p_trend[users]

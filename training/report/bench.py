@@ -5,9 +5,9 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service import registry
+from service.array_types import Ints, Longs
 from service.ids import Id
 from service.registry import Release
 from service.store import Store
@@ -27,10 +27,10 @@ MOST_UNITS, QUICK_UNITS = 10_000, 1_500
 class Found:
     """Lists of one name for a test part, (n_lists, n) padded with −1, and where the positives are in them."""
 
-    top: NDArray[np.int32]
+    top: Ints
     positives: metrics.Positives
-    rank: NDArray[np.int64]
-    user: NDArray[np.int64]
+    rank: Longs
+    user: Longs
     """(n_units,) whose request it was."""
 
     def recall(self, k: int) -> tuple[float, float]:

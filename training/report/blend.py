@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 from zoneinfo import ZoneInfo
 
 import numpy as np
-from numpy.typing import NDArray
 
 from service import mix_kernels
+from service.array_types import Doubles
 from service.history import EMPTY
 from service.ids import Id
 from service.mix import MixRequest, curves
@@ -29,7 +29,7 @@ def blend(bench: Bench) -> list[Section]:
     return [_curve_section(bench, scores), _hour_section(bench, scores), _segment_section(bench, users, scores)]
 
 
-Scores = Mapping[tuple[Id, int], NDArray[np.float64]]
+Scores = Mapping[tuple[Id, int], Doubles]
 
 
 def _hours(bench: Bench) -> list[int]:
@@ -39,7 +39,7 @@ def _hours(bench: Bench) -> list[int]:
     return [int(day.replace(hour=hour, minute=0, second=0).timestamp()) for hour in range(24)]
 
 
-def _curves(bench: Bench, user: Id, timestamp: int) -> NDArray[np.float64]:
+def _curves(bench: Bench, user: Id, timestamp: int) -> Doubles:
     request = MixRequest(user, n=PLACES, timestamp=timestamp)
     return curves(bench.release, request, bench.release.history.lookup(user))[1]
 

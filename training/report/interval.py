@@ -1,13 +1,15 @@
 """Intervals of means whose values come in groups: the requests of one user are alike."""
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
+
+from service.array_types import Longs
 
 Z = 1.96
 """Of a 95 % interval."""
 
 
-def mean_and_half(values: ArrayLike, group: NDArray[np.int64] | None = None) -> tuple[float, float]:
+def mean_and_half(values: ArrayLike, group: Longs | None = None) -> tuple[float, float]:
     """Return the mean of values (n,) and half of its 95 % interval.
 
     group: (n,) small integers; values of one group may depend on each other (the sandwich estimator of a ratio
