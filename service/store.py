@@ -20,6 +20,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service import artifact
 from service.artifact import NAME_PATTERN, Artifact, Draft, Manifest
+from service.artifact_files import open_regular, sync_folder
 from service.errors import NotWritableError, StoreError
 
 RELEASE_PATTERN = r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{6}$"
@@ -59,7 +60,7 @@ class Store:
     def current(self) -> str | None:
         """Return the name of the served release, None if nothing was ever published."""
         try:
-            with artifact.open_regular(self.root / "CURRENT") as file:
+            with open_regular(self.root / "CURRENT") as file:
                 name = file.read(_MAX_CURRENT_BYTES).decode("ascii").strip()
         except FileNotFoundError:
             return None
@@ -79,7 +80,7 @@ class Store:
             raise StoreError(f"{self.root}: holds no release; make one with `python -m training pipeline` or `fit`")
         path = self.root / "releases" / f"{_valid_release_name(name)}.json"
         try:
-            with artifact.open_regular(path) as file:
+            with open_regular(path) as file:
                 manifest = ReleaseManifest.model_validate_json(file.read(_MAX_RELEASE_BYTES))
         except FileNotFoundError:
             known = ", ".join(self.releases()[-5:]) or "none"
@@ -107,7 +108,7 @@ class Store:
     def blocked(self) -> list[str]:
         """Return the ids of the items that were taken off, as texts."""
         try:
-            with artifact.open_regular(self.root / BLOCKED) as file:
+            with open_regular(self.root / BLOCKED) as file:
                 content = file.read(_MAX_BLOCKED_BYTES)
         except FileNotFoundError:
             return []
@@ -245,7 +246,7 @@ class Store:
             os.utime(target)
         else:
             folder.rename(target)
-            artifact.sync_folder(target.parent)
+            sync_folder(target.parent)
         return manifest.version
 
     def _check_release(self, artifacts: Mapping[str, str]) -> None:
@@ -282,7 +283,7 @@ class Store:
                 file.flush()
                 os.fsync(file.fileno())
             temporary.replace(path)
-            artifact.sync_folder(path.parent)
+            sync_folder(path.parent)
         except OSError as error:
             temporary.unlink(missing_ok=True)
             raise NotWritableError(f"{path}: cannot be written ({error.strerror}); nothing was changed") from error

@@ -5,7 +5,7 @@ import os
 import numpy as np
 import pytest
 
-from service import artifact, validated
+from service import artifact, artifact_files, validated
 from service.artifact import Draft
 from service.errors import ArtifactError
 
@@ -143,7 +143,7 @@ def test_ids_that_are_not_unique_and_sorted_are_refused(tmp_path, ids):
 
 
 def test_ids_are_compared_across_chunks(tmp_path, monkeypatch):
-    monkeypatch.setattr(artifact, "_CHUNK", 2)
+    monkeypatch.setattr(artifact_files, "_CHUNK", 2)
     good, key = write(tmp_path, arrays={"item_ids": np.array([1, 2, 3, 4, 5], np.uint64)})
     artifact.read(good, **key)
     bad, key = write(tmp_path, arrays={"item_ids": np.array([1, 2, 2, 4, 5], np.uint64)})
@@ -174,7 +174,7 @@ def test_a_file_is_not_hashed_twice_but_after_a_change(tmp_path, monkeypatch):
     hashed = []
     digest = hashlib.file_digest
     monkeypatch.setattr(validated, "_SETTLED_SECONDS", -1.0)
-    monkeypatch.setattr(artifact.hashlib, "file_digest", lambda *a: hashed.append(1) or digest(*a))
+    monkeypatch.setattr(hashlib, "file_digest", lambda *a: hashed.append(1) or digest(*a))
     artifact.read(folder, **key)
     first = len(hashed)
     artifact.read(folder, **key)

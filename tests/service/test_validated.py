@@ -12,11 +12,11 @@ from service.workers import RUN_DIR
 from tests.stores import tiny_store
 
 LOAD = """
-import sys
-from service import artifact, registry
+import hashlib, sys
+from service import registry
 from service.store import Store
-digest, read = artifact.hashlib.file_digest, []
-artifact.hashlib.file_digest = lambda file, name: read.append(file.name) or digest(file, name)
+digest, read = hashlib.file_digest, []
+hashlib.file_digest = lambda file, name: read.append(file.name) or digest(file, name)
 registry.load(Store(sys.argv[1]))
 print(len(read))
 """
