@@ -23,7 +23,8 @@ from numpy.typing import NDArray
 from service import registry
 from service.cg.base import Filters, Query, history_weights
 from service.registry import Release
-from service.store import DATA, Store
+from service.release_manifest import DATA
+from service.store import Store
 from training.tables import markdown
 
 Found = tuple[NDArray[Any], NDArray[Any]]

@@ -6,7 +6,8 @@ from urllib.parse import quote
 import numpy as np
 
 from service.ids import Id
-from service.store import DATA, Store
+from service.release_manifest import DATA
+from service.store import Store
 
 
 def users_of(store: Path) -> list[Id]:

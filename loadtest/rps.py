@@ -25,7 +25,8 @@ from typing import Any
 from loadtest import client, paths, servers, wrk
 from loadtest.result import Result
 from loadtest.servers import CLIENT_CORE, SERVER_CORE, Server
-from service.store import DATA, MIXIGEN, POPULAR, Store
+from service.release_manifest import DATA, MIXIGEN, POPULAR
+from service.store import Store
 
 SAMPLE = 5000
 SHARE_OF_PEAK = 0.7

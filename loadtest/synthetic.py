@@ -12,7 +12,8 @@ from numpy.typing import NDArray
 from service import hnsw
 from service.artifact import Draft
 from service.ids import id_type_of
-from service.store import DATA, Store, now
+from service.release_manifest import DATA, now
+from service.store import Store
 from training import scan_codes
 from training.artifacts import popularity_arrays, weight_arrays
 

@@ -10,7 +10,8 @@ from service.cg.base import ALL_ALLOWED, CandidateGenerator, Candidates, Filters
 from service.fill import Filled, fill_up
 from service.history import EMPTY, FORGOTTEN, History, from_events
 from service.ids import Id
-from service.registry import POPULAR, Release
+from service.registry import Release
+from service.release_manifest import POPULAR
 
 MAX_N = 1000
 

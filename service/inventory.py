@@ -5,8 +5,9 @@ from typing import Any
 from service.artifact import Manifest
 from service.cg.base import SimilarItems
 from service.errors import StoreError
-from service.registry import POPULAR, Release
-from service.store import DATA, MIXIGEN, Store
+from service.registry import Release
+from service.release_manifest import DATA, MIXIGEN, POPULAR
+from service.store import Store
 
 _POPULAR_ARRAYS = ("popular_order", "popularity")
 

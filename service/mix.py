@@ -17,7 +17,8 @@ from service.generate import Request, make_query, user_known
 from service.history import History
 from service.ids import Id
 from service.mix_features import Context, list_lengths
-from service.registry import POPULAR, Release
+from service.registry import Release
+from service.release_manifest import POPULAR
 from service.watch import Watch
 
 log = logging.getLogger(__name__)

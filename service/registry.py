@@ -22,8 +22,8 @@ from service.history import SnapshotHistory
 from service.ids import IdIndex, ids_of_texts, union
 from service.item_json import ItemJson
 from service.mix_model import MixModel
-from service.store import DATA, MIXIGEN, ReleaseManifest, Store, lacks_cgs
-from service.store import POPULAR as POPULAR
+from service.release_manifest import DATA, MIXIGEN, POPULAR, ReleaseManifest, lacks_cgs
+from service.store import Store
 
 
 @dataclass(frozen=True)

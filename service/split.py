@@ -5,7 +5,7 @@ from bisect import bisect_right
 from hashlib import blake2b
 from itertools import accumulate
 
-from service.store import RELEASE_PATTERN
+from service.release_manifest import RELEASE_PATTERN
 
 
 class Split:

@@ -8,45 +8,33 @@ import contextlib
 import fcntl
 import os
 import re
-import secrets
 import shutil
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from datetime import UTC, datetime
+from collections.abc import Iterator, Mapping
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import ValidationError
 
 from service import artifact
 from service.artifact import NAME_PATTERN, Artifact, Draft, Manifest
 from service.artifact_files import open_regular, sync_folder
 from service.errors import NotWritableError, StoreError
+from service.release_manifest import (
+    DATA,
+    RELEASE_PATTERN,
+    ReleaseManifest,
+    check_together,
+    choose_default_cg,
+    new_name,
+    now,
+    valid_name,
+)
 
-RELEASE_PATTERN = r"^[0-9]{8}T[0-9]{6}-[0-9a-f]{6}$"
-DATA = "data"
-MIXIGEN = "mixigen"
-"""Name and algorithm of the artifact that blends generators; it is not one itself."""
-POPULAR = "popular"
 BLOCKED = "BLOCKED"
 """Ids of items taken off at once, one a line."""
 _UNPUBLISHED_KEPT_SECONDS = 24 * 3600
 _MAX_CURRENT_BYTES, _MAX_RELEASE_BYTES, _MAX_BLOCKED_BYTES = 1 << 10, 4 << 20, 64 << 20
-
-
-class ReleaseManifest(BaseModel):
-    """One version of every artifact that belong together."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-    format: Literal[1] = 1
-    release: str = Field(pattern=RELEASE_PATTERN)
-    created: str
-    parent: str | None = Field(pattern=RELEASE_PATTERN)
-    artifacts: dict[str, str]
-    """Name of the artifact → version."""
-    metrics: dict[str, Any] = {}
-    exclude_seen: bool = True
-    default_cg: str = Field(pattern=NAME_PATTERN)
 
 
 class Store:
@@ -66,7 +54,7 @@ class Store:
             return None
         except (OSError, UnicodeDecodeError) as error:
             raise StoreError(f"{self.root / 'CURRENT'}: cannot be read ({error})") from error
-        return _valid_release_name(name)
+        return valid_name(name)
 
     def releases(self) -> list[str]:
         """Return the names of all releases, oldest first."""
@@ -78,7 +66,7 @@ class Store:
         name = name or self.current()
         if name is None:
             raise StoreError(f"{self.root}: holds no release; make one with `python -m training pipeline` or `fit`")
-        path = self.root / "releases" / f"{_valid_release_name(name)}.json"
+        path = self.root / "releases" / f"{valid_name(name)}.json"
         try:
             with open_regular(path) as file:
                 manifest = ReleaseManifest.model_validate_json(file.read(_MAX_RELEASE_BYTES))
@@ -151,13 +139,13 @@ class Store:
             chosen.update((manifest.name, self._install(folder, manifest)) for folder, manifest in written)
             self._check_release(chosen)
             release = ReleaseManifest(
-                release=self._new_name(),
+                release=new_name(self.releases()),
                 created=now(),
                 parent=parent,
                 artifacts=dict(sorted(chosen.items())),
                 metrics=dict(metrics or {}),
                 exclude_seen=_first(exclude_seen, inherited.exclude_seen if inherited else None, True),
-                default_cg=_default_cg(default_cg, inherited.default_cg if inherited else None, chosen),
+                default_cg=choose_default_cg(default_cg, inherited.default_cg if inherited else None, chosen),
             )
             path = self.root / "releases" / f"{release.release}.json"
             self._replace(path, release.model_dump_json(indent=1))
@@ -177,7 +165,7 @@ class Store:
     def draft_release(self, artifacts: Mapping[str, str], default_cg: str) -> ReleaseManifest:
         """Return a release of artifacts of the store that is not published: to be evaluated."""
         self._check_release(artifacts)
-        name = self._new_name()
+        name = new_name(self.releases())
         return ReleaseManifest(
             release=name, created=now(), parent=None, artifacts=dict(artifacts), default_cg=default_cg
         )
@@ -252,26 +240,7 @@ class Store:
     def _check_release(self, artifacts: Mapping[str, str]) -> None:
         if DATA not in artifacts:
             raise StoreError(f"{self.root}: a release needs the artifact {DATA!r}; `fit` any model to write it")
-        manifests = [self.manifest(name, version) for name, version in artifacts.items()]
-        data = next(manifest for manifest in manifests if manifest.name == DATA)
-        for other in manifests:
-            types = (other.item_id_type, other.user_id_type)
-            if types != (data.item_id_type, data.user_id_type):
-                raise StoreError(
-                    f"{other.name} has {types[0]} item ids and {types[1]} user ids, the data "
-                    f"{data.item_id_type} and {data.user_id_type}; cast the columns alike, fit all models "
-                    "on the same events, or use another --store"
-                )
-        _check_mixigen(manifests)
-
-    def _new_name(self) -> str:
-        """Return a name that sorts after all others, also where the clock has gone back."""
-        stamp = datetime.now(UTC)
-        newest = self.releases()[-1:]
-        if newest:
-            last = datetime.strptime(newest[0][:15], "%Y%m%dT%H%M%S").replace(tzinfo=UTC)
-            stamp = max(stamp, datetime.fromtimestamp(last.timestamp() + 1, UTC))
-        return f"{stamp:%Y%m%dT%H%M%S}-{secrets.token_hex(3)}"
+        check_together([self.manifest(name, version) for name, version in artifacts.items()])
 
     def _replace(self, path: Path, text: str) -> None:
         """Write a small file so that a reader sees the old or the new, also after a crash."""
@@ -302,49 +271,8 @@ class Store:
             os.close(descriptor)
 
 
-def now() -> str:
-    """Return the time as manifests write it."""
-    return datetime.now(UTC).isoformat(timespec="seconds")
-
-
-def _valid_release_name(name: str) -> str:
-    if not re.fullmatch(RELEASE_PATTERN, name):
-        raise StoreError(f"{name[:60]!r} is not the name of a release; `python -m training releases` lists them")
-    return name
-
-
-def lacks_cgs(trained: Sequence[str], missing: Sequence[str]) -> str:
-    """Say that a MixiGen and a release do not go together."""
-    return (
-        f"the MixiGen was trained on {', '.join(trained)}, but the release lacks {', '.join(missing)}; "
-        "fit what is missing, or train the MixiGen again"
-    )
-
-
-def _check_mixigen(manifests: Sequence[Manifest]) -> None:
-    for manifest in manifests:
-        if (manifest.name == MIXIGEN) != (manifest.algorithm == MIXIGEN):
-            raise StoreError(
-                f"{manifest.name} is made by {manifest.algorithm}; the name {MIXIGEN!r} is that of the blender alone, "
-                "choose another --name"
-            )
-        if manifest.name == MIXIGEN:
-            trained = (manifest.config.get("schema") or {}).get("cgs") or []
-            names = {POPULAR, *(other.name for other in manifests)} - {DATA, MIXIGEN}
-            missing = [name for name in trained if name not in names]
-            if missing or not trained:
-                raise StoreError(lacks_cgs(trained, missing))
-
-
 def _first(*values: bool | None) -> bool:
     return next(value for value in values if value is not None)
-
-
-def _default_cg(asked: str | None, inherited: str | None, artifacts: Mapping[str, str]) -> str:
-    names = [*(name for name in artifacts if name not in (DATA, MIXIGEN)), POPULAR]
-    if asked is not None and asked not in names:
-        raise StoreError(f"the release has no CG {asked!r} to be its default; it has: {', '.join(names)}")
-    return asked or (inherited if inherited in names else None) or names[0]
 
 
 def _age(path: Path) -> float:

@@ -10,7 +10,8 @@ from service.cg.base import NOTHING, Candidates, ListRanking
 from service.ids import IdType
 from service.mix_features import MixSchema, feature_names
 from service.mix_model import Trees
-from service.store import MIXIGEN, Store, now
+from service.release_manifest import MIXIGEN, now
+from service.store import Store
 from tests.stores import tiny_store
 
 TRAINED = ("slim", "ease", "personal_top")

@@ -14,7 +14,7 @@ from service.artifact import Draft
 from service.catalogue import Texts
 from service.compact_kernels import CompactWeights
 from service.ids import id_type_of
-from service.store import DATA, now
+from service.release_manifest import DATA, now
 from training.embeddings import Embeddings
 from training.interactions import Interactions, fingerprint
 from training.top_weights import narrow

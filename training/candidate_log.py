@@ -15,8 +15,8 @@ import polars as pl
 
 from service.array_types import Ints, Longs
 from service.generate import Request, make_query
-from service.registry import POPULAR, Release
-from service.store import DATA
+from service.registry import Release
+from service.release_manifest import DATA, POPULAR
 from training.offline import answers
 from training.output import write_events
 from training.progress import track

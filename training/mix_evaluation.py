@@ -7,7 +7,7 @@ from functools import cached_property
 import numpy as np
 
 from service.array_types import Bools, Doubles, Ints, Longs
-from service.store import MIXIGEN
+from service.release_manifest import MIXIGEN
 from training.candidate_log import END, Lists
 from training.merge import mark, reciprocal, share, single
 from training.quotas import search

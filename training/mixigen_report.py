@@ -10,7 +10,7 @@ import numpy as np
 
 from service.array_types import Doubles, Ints
 from service.mix_habits import Habits
-from service.store import MIXIGEN
+from service.release_manifest import MIXIGEN
 from training import mixigen
 from training.errors import DataError
 from training.merge import merge, sort_all

@@ -23,7 +23,8 @@ from service.mix_features import MixSchema
 from service.mix_habits import Habits
 from service.mix_model import MixModel
 from service.registry import Release
-from service.store import DATA, MIXIGEN, ReleaseManifest, Store, now
+from service.release_manifest import DATA, MIXIGEN, ReleaseManifest, now
+from service.store import Store
 from training import mixigen, ranker
 from training.candidate_log import RANDOM, blended_cgs, make_lists, write_log
 from training.errors import DataError

@@ -10,7 +10,8 @@ import polars as pl
 
 from service import registry
 from service.artifact import Draft
-from service.store import ReleaseManifest, Store
+from service.release_manifest import ReleaseManifest
+from service.store import Store
 from training import mixigen_stage, preset
 from training.algorithms import ALGORITHMS
 from training.datasets import write

@@ -18,7 +18,8 @@ from service import registry
 from service.artifact import MANIFEST, Draft
 from service.errors import NotWritableError, StoreError
 from service.rehearsal import rehearse
-from service.store import Store, now
+from service.release_manifest import now
+from service.store import Store
 from tests.mixes import mixigen_draft
 from tests.stores import tiny_interactions, tiny_store
 from training.__main__ import main

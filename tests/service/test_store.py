@@ -121,7 +121,7 @@ def test_names_ascend_also_when_the_clock_goes_back(tmp_path, monkeypatch):
         strptime = staticmethod(__import__("datetime").datetime.strptime)
         fromtimestamp = staticmethod(__import__("datetime").datetime.fromtimestamp)
 
-    import service.store as module
+    import service.release_manifest as module
 
     real = module.datetime
     monkeypatch.setattr(module, "datetime", Past)

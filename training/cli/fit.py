@@ -4,7 +4,8 @@ import argparse
 from pathlib import Path
 from typing import Any
 
-from service.store import DATA, Store
+from service.release_manifest import DATA
+from service.store import Store
 from training import preset
 from training.algorithms import ALGORITHMS
 from training.cli.options import add_set, add_store

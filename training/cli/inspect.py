@@ -2,7 +2,8 @@
 
 import argparse
 
-from service.store import DATA, Store
+from service.release_manifest import DATA
+from service.store import Store
 from training.cli.options import add_store
 from training.tables import markdown
 

@@ -8,7 +8,8 @@ from typing import Any, TypeVar
 import scipy.sparse as sp
 
 from service import registry
-from service.store import POPULAR, Store
+from service.release_manifest import POPULAR
+from service.store import Store
 from training.algorithms import make_config
 from training.artifacts import Arrays, data_draft, embedding_arrays, model_draft, weight_arrays
 from training.embeddings import Embeddings

@@ -13,8 +13,9 @@ import numpy as np
 from service import registry
 from service.generate import Request, generate
 from service.mix import MixRequest, mix
-from service.registry import POPULAR, Release
-from service.store import DATA, MIXIGEN, Store
+from service.registry import Release
+from service.release_manifest import DATA, MIXIGEN, POPULAR
+from service.store import Store
 
 ASKED = 50
 ALL = "all of the release"
