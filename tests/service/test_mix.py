@@ -9,27 +9,22 @@ import pytest
 from service import mix as mix_module
 from service import registry
 from service.cg.mixigen import MixiGen
-from service.errors import InvalidRequestError, StoreError, UnknownCGError
+from service.errors import InvalidRequestError, UnknownCGError
 from service.generate import Request, generate, make_query
 from service.mix import MixRequest, default_cgs, mix
 from service.mix_features import Context, list_lengths, request_features, rows
 from service.mix_model import MixModel
 from service.watch import Watch
 from tests import naive
-from tests.mixes import TRAINED, FixedCG, mix_store, mixigen_draft, random_trees, schema
+from tests.mixes import TRAINED, FixedCG, mix_store, random_trees, schema
 from tests.stores import N_ITEMS, N_USERS, item_id, tiny_store, user_id
 
 NOW = 1_600_600_000
 
 
 @pytest.fixture(scope="module")
-def store(tmp_path_factory):
-    return mix_store(tmp_path_factory.mktemp("mix"))
-
-
-@pytest.fixture(scope="module")
-def release(store):
-    return registry.load(store)
+def release(tmp_path_factory):
+    return registry.load(mix_store(tmp_path_factory.mktemp("mix")))
 
 
 @pytest.fixture(scope="module")
@@ -256,61 +251,6 @@ def test_an_error_of_ours_comes_through_the_watch(release, monkeypatch):
     monkeypatch.setitem(mix_module.STRATEGIES, "rrf", lambda *_: 1 / 0)
     with pytest.raises(ZeroDivisionError):
         ask(release, strategy="rrf", watch=Watch(1000))
-
-
-# a MixiGen and a release belong together
-
-
-def test_a_release_that_lacks_a_generator_of_the_mixigen_is_not_published(tmp_path):
-    store = tiny_store(tmp_path)
-    before = store.current()
-    draft = mixigen_draft(of=schema(("ease", "als")))
-    with pytest.raises(StoreError, match="trained on ease, als, but the release lacks als"):
-        store.publish([draft])
-    assert store.current() == before
-
-
-def test_nor_is_it_loaded(store, tmp_path):
-    damaged = mix_store(tmp_path)
-    manifest = damaged.release()
-    artifacts = {name: damaged.artifact(name, version) for name, version in manifest.artifacts.items()}
-    del artifacts["slim"]
-    with pytest.raises(StoreError, match="lacks slim"):
-        registry.build(manifest, artifacts)
-
-
-def test_the_name_mixigen_is_reserved(tmp_path):
-    store = tiny_store(tmp_path)
-    for change in ({"name": "ease2"}, {"algorithm": "ease"}):
-        with pytest.raises(StoreError, match="'mixigen' is that of the blender alone"):
-            store.publish([dataclasses.replace(mixigen_draft(), **change)])
-    with pytest.raises(StoreError, match="no CG 'mixigen' to be its default"):
-        store.publish([mixigen_draft()], default_cg="mixigen")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"arrays": {}}, "lacks the array 'split_feature'"),
-        ({"config": {"schema": {"cgs": ["ease"]}}}, "config: schema.acceptance: Field required"),
-    ],
-)
-def test_a_damaged_mixigen_is_refused(tmp_path, change, message):
-    store = tiny_store(tmp_path)
-    store.publish([dataclasses.replace(mixigen_draft(), **change)])
-    with pytest.raises(StoreError, match=message):
-        registry.load(store)
-
-
-def test_trees_over_other_columns_are_refused(tmp_path):
-    trees = random_trees(schema((*TRAINED, "als", "bpr")), np.random.default_rng(0))
-    store = mix_store(tmp_path, trees=trees)
-    with pytest.raises(StoreError, match="asks for column 20 of 19"):
-        registry.load(store)
-
-
-def test_later_fits_keep_the_mixigen(store):
-    assert "mixigen" in store.publish().artifacts
 
 
 def _query(release, user, exclude_seen):
