@@ -11,10 +11,10 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from service.array_types import Bools, Floats, Ints, Longs
+from service.marks import indices, marks
 from service.prefetch import LINE, prefetch
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
 Columns = NDArray[np.uint16] | NDArray[np.int32]
 
 NOT_ELIGIBLE = np.float32(-np.inf)
@@ -45,30 +45,16 @@ def _sort_key(bits: int, item: int) -> Any:
 
 
 @njit(nogil=True, cache=True)
-def indices(marked: NDArray[np.bool_]) -> Ints:
-    """Return where it is true; few are. The length is a multiple of eight."""
-    found, size, eights = np.empty(len(marked), np.int32), 0, marked.view(np.uint64)
-    for eight in range(len(eights)):
-        if eights[eight]:
-            for item in range(8 * eight, 8 * eight + 8):
-                found[size] = item
-                size += marked[item]
-    return found[:size]
-
-
-@njit(nogil=True, cache=True)
 def reaching(values: Floats, least: Any) -> Ints:
     """Return where values are `least` or more, ascending; few are."""
-    n = len(values)
-    reaches = np.empty(-(-n // 8) * 8, np.bool_)
-    reaches[n:] = False
-    for place in range(n):
+    reaches = marks(len(values))
+    for place in range(len(values)):
         reaches[place] = values[place] >= least
     return indices(reaches)
 
 
 @njit(nogil=True, cache=True)
-def _keys(scores: Floats, items: Ints) -> NDArray[np.int64]:
+def _keys(scores: Floats, items: Ints) -> Longs:
     """Return the keys of those items that qualify."""
     keys, size, bits = np.empty(len(items), np.int64), 0, scores.view(np.int32)
     for item in items:
@@ -117,7 +103,7 @@ def score_history_dense(W: Floats, items: Ints, weights: Floats) -> Floats:
 
 
 @njit(nogil=True, cache=True)
-def _prefetch_row(indptr: NDArray[np.int64], columns: Columns, values: Floats, row: int) -> None:
+def _prefetch_row(indptr: Longs, columns: Columns, values: Floats, row: int) -> None:
     first, end = indptr[row], indptr[row + 1]
     for entry in range(first, end, LINE // 4):
         prefetch(values, entry)
@@ -127,7 +113,7 @@ def _prefetch_row(indptr: NDArray[np.int64], columns: Columns, values: Floats, r
 
 @njit(nogil=True, cache=True)
 def score_history_sparse(
-    indptr: NDArray[np.int64], columns: Columns, values: Floats, n_items: int, items: Ints, weights: Floats
+    indptr: Longs, columns: Columns, values: Floats, n_items: int, items: Ints, weights: Floats
 ) -> Floats:
     """Return x @ W for W in compressed rows; only the rows of the history are touched.
 
@@ -147,7 +133,7 @@ def score_history_sparse(
 
 
 @njit(nogil=True, cache=True)
-def mask_scores(scores: Floats, excluded: Ints, allowed: NDArray[np.bool_]) -> None:
+def mask_scores(scores: Floats, excluded: Ints, allowed: Bools) -> None:
     """Mark items that may not be returned; an empty `allowed` allows all."""
     for item in excluded:
         scores[item] = NOT_ELIGIBLE
@@ -164,7 +150,7 @@ def holds(ascending: Ints, item: int) -> bool:
 
 
 @njit(nogil=True, cache=True)
-def first_eligible(order: Ints, excluded: Ints, allowed: NDArray[np.bool_], k: int) -> Ints:
+def first_eligible(order: Ints, excluded: Ints, allowed: Bools, k: int) -> Ints:
     """Return the first k items of a ranking that are eligible.
 
     excluded: ascending; an empty `allowed` allows all.

@@ -16,13 +16,12 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from service.array_types import Bytes, Floats, Ints
 from service.embedding_kernels import _dot
-from service.kernels import NOT_ELIGIBLE, _sort_key, group_maxima, indices, reaching
-from service.nibbles import BYTES, NUMBERS, add_dots, dot_of
-
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Bytes = NDArray[np.uint8]
+from service.kernels import NOT_ELIGIBLE, _sort_key, group_maxima, reaching
+from service.marks import indices, marks
+from service.nibbles import BYTES, LANES, NUMBERS, block_dots, dot_of
+from service.prefetch import prefetch
 
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
 """Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|."""
@@ -35,11 +34,19 @@ ROUNDING = 2.0**-23
 """Twice what one operation on float32 may miss, relative to its result."""
 
 
+EIGHT = 8
+"""Items whose best estimate is kept: most of them never get a look of their own."""
+_ITEMS_AHEAD = 8
+"""How early an item's codes are asked for."""
+
+
 class ScanCodes(NamedTuple):
     """Item vectors in 8 bits."""
 
-    codes: Bytes
-    """(2 · lines, n, 64): the upper four bits of every code, then the lower, packed as `nibbles` reads them."""
+    upper: Bytes
+    """(⌈n / 16⌉, 2 · ⌈dim / 16⌉, 64): the upper four bits of every code, as `nibbles.block_dots` reads them."""
+    lower: Bytes
+    """(n, 64 · ⌈dim / 128⌉): the lower four bits, as `nibbles.dot_of` reads them."""
     bounds: Floats
     """(4, n): SCALE, LENGTH, COARSE_ERROR, ERROR."""
 
@@ -48,7 +55,7 @@ class CodedQuery(NamedTuple):
     """A query vector in 8 bits: about codes · unit."""
 
     codes: NDArray[np.int8]
-    """(128 · lines,), padded with zeros."""
+    """(128 · ⌈dim / 128⌉,), padded with zeros."""
     unit: np.float32
     total: int
     """Sum of the codes."""
@@ -59,14 +66,14 @@ class CodedQuery(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def code_query(query: Floats, lines: int) -> CodedQuery:
-    """Code a query vector for items of so many lines."""
+def code_query(query: Floats) -> CodedQuery:
+    """Code a query vector."""
     largest, square = np.float32(0.0), 0.0
     for value in query:
         largest = max(largest, abs(value))
         square += float(value) * float(value)
     unit = max(largest / np.float32(LARGEST), np.float32(1e-37))
-    codes, total, missed = np.zeros(lines * NUMBERS, np.int8), 0, 0.0
+    codes, total, missed = np.zeros(-(-len(query) // NUMBERS) * NUMBERS, np.int8), 0, 0.0
     for j in range(len(query)):
         code = round(query[j] / unit)
         codes[j] = code
@@ -77,17 +84,33 @@ def code_query(query: Floats, lines: int) -> CodedQuery:
     return CodedQuery(codes, unit, total, np.float32(length + missed), np.float32(missed + rounding))
 
 
+class Estimates(NamedTuple):
+    """Of all scores, by the upper four bits."""
+
+    scores: Floats
+    """(n,)."""
+    best: Floats
+    """(⌈n / 8⌉,): the best of each eight."""
+
+
 @njit(nogil=True, cache=True)
-def coarse_scores(codes: Bytes, bounds: Floats, biases: Floats, query: CodedQuery) -> Floats:
-    """Return the estimate of every score by the upper four bits; biases: (n,)."""
-    n, scales = codes.shape[1], bounds[SCALE]
-    dots, scores = np.zeros(n, np.int32), np.empty(n, np.float32)
-    for line in range(len(codes) // 2):
-        add_dots(codes[line], query.codes[line * NUMBERS : (line + 1) * NUMBERS], dots)
+def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Estimates:
+    """Return the estimate of every score, −inf of excluded items; biases: (n,)."""
+    n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
+    dots, scores = np.empty(len(upper) * LANES, np.int32), np.empty(n, np.float32)
+    for block in range(len(upper)):
+        block_dots(packed, block * steps * 2 * BYTES, steps, query.codes, dots, block * LANES)  # type: ignore[call-arg]
     count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
     for item in range(n):
         scores[item] = (count * np.float32(dots[item]) - shift) * scales[item] + biases[item]
-    return scores
+    scores[excluded] = NOT_ELIGIBLE
+    best = np.full(-(-n // EIGHT), NOT_ELIGIBLE, np.float32)
+    for eight in range(n // EIGHT):
+        for item in range(EIGHT * eight, EIGHT * eight + EIGHT):
+            best[eight] = max(best[eight], scores[item])
+    for item in range(n // EIGHT * EIGHT, n):
+        best[-1] = max(best[-1], scores[item])
+    return Estimates(scores, best)
 
 
 @njit(nogil=True, cache=True)
@@ -97,52 +120,64 @@ def _margin(item: Any, error: int, bounds: Floats, query: CodedQuery, slack: Any
 
 
 @njit(nogil=True, cache=True)
-def _reaching(estimates: Floats, bounds: Floats, query: CodedQuery, slack: Any, bar: Any) -> Ints:
+def _reaching(scores: Floats, bounds: Floats, query: CodedQuery, slack: Any, bar: Any) -> Ints:
     """Return the items that may have a score of `bar` or more."""
-    errors, lengths, n = bounds[COARSE_ERROR], bounds[LENGTH], len(estimates)
     length, missed = np.float32(query.length), np.float32(query.missed)  # in float64 the loop takes twice as long
     least = np.float32(max(bar - slack, LOWEST))
-    reaches = np.empty(-(-n // 8) * 8, np.bool_)
-    reaches[n:] = False
-    for item in range(n):
-        reaches[item] = estimates[item] + (length * errors[item] + missed * lengths[item]) >= least
+    errors, lengths, reaches = bounds[COARSE_ERROR], bounds[LENGTH], marks(len(scores))
+    for item in range(len(scores)):
+        reaches[item] = scores[item] + (length * errors[item] + missed * lengths[item]) >= least
     return indices(reaches)
 
 
 @njit(nogil=True, cache=True)
-def _best_estimates(estimates: Floats, k: int) -> Ints:
+def _best_estimates(estimates: Estimates, k: int) -> Ints:
     """Return some items with the best estimates, about 2 k; all that are eligible if there are not many more.
 
     The best of a column stands for all in it, so that few numbers need sorting.
     """
-    n, columns, wanted, least = len(estimates), COLUMNS * k, int(SHARE * k), LOWEST
-    if columns < n:
-        maxima = group_maxima(estimates, columns)
+    scores, best = estimates
+    columns, wanted, least = COLUMNS * k, int(SHARE * k), LOWEST
+    if columns < len(scores):
+        maxima = group_maxima(best if columns < len(best) else scores, columns)
         least = max(least, np.partition(maxima, columns - wanted)[columns - wanted])
-    return reaching(estimates, least)
+    if columns >= len(best):
+        return reaching(scores, least)
+    eights = reaching(best, least)
+    reaches = marks(EIGHT * len(eights))
+    for place in range(len(eights)):
+        for item in range(EIGHT):
+            score = scores[min(EIGHT * eights[place] + item, len(scores) - 1)]
+            reaches[EIGHT * place + item] = score >= least and EIGHT * eights[place] + item < len(scores)
+    found = indices(reaches)
+    for place in range(len(found)):
+        found[place] = EIGHT * eights[found[place] // EIGHT] + found[place] % EIGHT
+    return found
 
 
 @njit(nogil=True, cache=True)
-def _finer(items: Ints, codes: Bytes, bounds: Floats, estimates: Floats, query: CodedQuery) -> Floats:
-    """Return the estimates of some items by all eight bits."""
-    packed, step, finer = codes.reshape(codes.size), codes[0].size, np.empty(len(items), np.float32)
-    lower, shift = len(codes) // 2 * step, 7.5 * query.total
+def _finer(items: Ints, lower: Bytes, bounds: Floats, scores: Floats, query: CodedQuery) -> Floats:
+    """Return the estimates of some items by all eight bits; scores: those by four."""
+    row, packed, finer = lower.shape[1], lower.reshape(lower.size), np.empty(len(items), np.float32)
+    shift = 7.5 * query.total
     for place in range(len(items)):
+        if place + _ITEMS_AHEAD < len(items):
+            for line in range(0, row, BYTES):
+                prefetch(packed, np.int64(items[place + _ITEMS_AHEAD]) * row + line)
         item = items[place]
-        rest = (dot_of(packed, lower + item * BYTES, step, query.codes) - shift) * (query.unit * bounds[SCALE, item])
-        finer[place] = estimates[item] + rest
+        rest = (dot_of(packed, np.int64(item) * row, query.codes) - shift) * (query.unit * bounds[SCALE, item])
+        finer[place] = scores[item] + rest
     return finer
 
 
 @njit(nogil=True, cache=True)
-def _bar(items: Ints, finer: Floats, bounds: Floats, query: CodedQuery, slack: Any, k: int) -> Any:
-    """Return a score that at least k of these items reach, −inf if they are fewer."""
-    if len(items) < k:
-        return NOT_ELIGIBLE
-    sure = np.empty(len(items), np.float32)
+def _bar(items: Ints, finer: Floats, bounds: Floats, query: CodedQuery, slack: Any, k: int, least: Any) -> Any:
+    """Return a score that at least k of these items reach, −inf if they are fewer; least: one that k reach for sure."""
+    sure, size = np.empty(len(items), np.float32), 0
     for place in range(len(items)):
-        sure[place] = finer[place] - _margin(items[place], ERROR, bounds, query, slack)
-    return np.partition(sure, len(sure) - k)[len(sure) - k]
+        sure[size] = finer[place] - _margin(items[place], ERROR, bounds, query, slack)
+        size += sure[size] >= least
+    return np.partition(sure[:size], size - k)[size - k] if size >= k else NOT_ELIGIBLE
 
 
 @njit(nogil=True, cache=True)
@@ -153,21 +188,20 @@ def best_items(
     slack: Any,
     query: Floats,
     coded: CodedQuery,
-    estimates: Floats,
+    estimates: Estimates,
     k: int,
 ) -> tuple[Ints, Floats]:
     """Return the best k items by score and index, and their scores: those of `embedding_kernels.score_items`.
 
-    estimates: what `coarse_scores` returned, −inf where an item may not be returned. Fewer than k where the
-    list ends, and where an item without a say (a score of 0) helped to set the bar: then only a scan of all
-    vectors tells what comes below it.
+    Fewer than k where the list ends, and where an item without a say (a score of 0) helped to set the bar: then only
+    a scan of all vectors tells what comes below it.
     """
-    packed, bounds = codes
+    _, lower, bounds = codes
     first = _best_estimates(estimates, k)
-    bar = _bar(first, _finer(first, packed, bounds, estimates, coded), bounds, coded, slack, k)
-    items = _reaching(estimates, bounds, coded, slack, bar)
-    finer = _finer(items, packed, bounds, estimates, coded)
-    bar = _bar(items, finer, bounds, coded, slack, k)
+    bar = _bar(first, _finer(first, lower, bounds, estimates.scores, coded), bounds, coded, slack, k, LOWEST)
+    items = _reaching(estimates.scores, bounds, coded, slack, bar)
+    finer = _finer(items, lower, bounds, estimates.scores, coded)
+    bar = _bar(items, finer, bounds, coded, slack, k, max(bar, LOWEST))
     keys, scores, size = np.empty(len(items), np.int64), np.empty(1, np.float32), 0
     bits = scores.view(np.int32)
     for place in range(len(items)):

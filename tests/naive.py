@@ -235,8 +235,10 @@ def compact_matrix(W):
     dense = np.zeros((n, n))
     for i in range(n):
         for h, j in enumerate(W.columns):
-            place, word = divmod(h, W.codes.shape[1])
-            dense[i, j] = ((int(W.codes[i, word]) >> (4 * place)) % 16 - 7) * W.scales[i]
+            line, place = divmod(h, 128)
+            half, group, lane, byte = place // 64, place // 16 % 4, place // 4 % 4, place % 4
+            code = W.codes[i, 64 * line + 16 * lane + 4 * group + byte] >> (4 * half)
+            dense[i, j] = (int(code) % 16 - 7) * W.scales[i]
         for entry in range(W.indptr[i], W.indptr[i + 1]):
             dense[i, W.largest_columns[entry]] += W.largest[entry]
     return dense

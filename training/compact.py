@@ -2,16 +2,17 @@
 
 import numpy as np
 import scipy.sparse as sp
-from numpy.typing import NDArray
 
-from service.array_types import Floats, Ints
-from service.compact_kernels import CODES_PER_WORD, ZERO, CompactWeights
+from service.array_types import Bytes, Floats, Ints
+from service.compact_kernels import COLUMNS, ROW_BYTES, ZERO, CompactWeights
+from service.nibbles import BYTES, NUMBERS, ORDER
 from training.blas import Matrix
 from training.top_weights import SLAB, keep_largest, narrow
 
 DEPTH = 100
 MAX_USERS = 1000
-BITS = 16 // CODES_PER_WORD
+_PLACES = np.argsort(ORDER)
+"""Of a line's codes in its bytes, the lower halves first."""
 
 
 def compress(W: Matrix, X: sp.csr_array, k: int, n_columns: int, seed: int) -> CompactWeights:
@@ -22,14 +23,14 @@ def compress(W: Matrix, X: sp.csr_array, k: int, n_columns: int, seed: int) -> C
     """
     pruned = keep_largest(W, k)
     columns = _important_columns(W, X, min(n_columns, W.shape[0]), seed)
-    n_words = -(-len(columns) // CODES_PER_WORD)
-    codes, scales = np.empty((W.shape[0], n_words), np.uint16), np.empty(W.shape[0], np.float32)
+    row_bytes = -(-len(columns) // COLUMNS) * ROW_BYTES
+    codes, scales = np.empty((W.shape[0], row_bytes), np.uint8), np.empty(W.shape[0], np.float32)
     for low in range(0, W.shape[0], SLAB):
         rest = W[low : low + SLAB].astype(np.float32)
         rest[pruned[low : low + SLAB].nonzero()] = 0
         rest = rest[:, columns]
         scale = np.maximum(np.abs(rest).max(axis=1), np.finfo(np.float32).tiny) / ZERO
-        codes[low : low + SLAB] = _pack(np.rint(rest / scale[:, None]).astype(np.int32) + ZERO, n_words)
+        codes[low : low + SLAB] = _pack(np.rint(rest / scale[:, None]).astype(np.int32) + ZERO, row_bytes)
         scales[low : low + SLAB] = scale
     return CompactWeights(
         pruned.indptr.astype(np.int64),
@@ -43,27 +44,31 @@ def compress(W: Matrix, X: sp.csr_array, k: int, n_columns: int, seed: int) -> C
 
 def scores(X: sp.csr_array, W: CompactWeights) -> Floats:
     """Return X @ W, (n_users, n)."""
-    n, n_words = len(W.scales), W.codes.shape[1]
+    n, row_bytes = W.codes.shape
     largest = sp.csr_array((W.largest, W.largest_columns.astype(np.int32), W.indptr), shape=(n, n))
     found: Floats = (X @ largest).toarray()
     scaled = X @ sp.diags_array(W.scales)
-    for low in range(0, n_words, SLAB):
-        words = W.codes[:, low : low + SLAB]
-        for place in range(CODES_PER_WORD):
-            columns = W.columns[place * n_words + low : min((place + 1) * n_words, place * n_words + low + SLAB)]
-            part = (words >> (BITS * place) & (2**BITS - 1)).astype(np.float32) - ZERO
-            found[:, columns] += scaled @ part[:, : len(columns)]
+    for low in range(0, row_bytes, ROW_BYTES):
+        columns = W.columns[2 * low : 2 * low + COLUMNS]
+        codes = _unpack(np.ascontiguousarray(W.codes[:, low : low + ROW_BYTES]))[:, : len(columns)]
+        found[:, columns] += scaled @ (codes.astype(np.float32) - ZERO)
     return found
 
 
-def _pack(codes: Ints, n_words: int) -> NDArray[np.uint16]:
-    """Lay codes (rows, m) out four to a word, the q = n_words first in the lowest bits; zeros at the end."""
-    padded = np.zeros((len(codes), CODES_PER_WORD * n_words), np.uint16)
+def _pack(codes: Ints, row_bytes: int) -> Bytes:
+    """Lay codes (rows, m) out two to a byte, a line for each 128; zeros at the end."""
+    padded = np.zeros((len(codes), 2 * row_bytes), np.uint8)
     padded[:, : codes.shape[1]] = codes
-    places = padded.reshape(len(codes), CODES_PER_WORD, n_words)
-    shifts = BITS * np.arange(CODES_PER_WORD, dtype=np.uint16)
-    words: NDArray[np.uint16] = np.bitwise_or.reduce(places << shifts[:, None], axis=1)
-    return words
+    halves = padded.reshape(len(codes), -1, NUMBERS)[:, :, _PLACES].reshape(len(codes), -1, 2, BYTES)
+    packed = halves[:, :, 0] | halves[:, :, 1] << 4
+    return packed.astype(np.uint8).reshape(len(codes), row_bytes)
+
+
+def _unpack(packed: Bytes) -> Bytes:
+    """Return the codes (rows, 2 · bytes) of whole lines."""
+    lines = packed.reshape(len(packed), -1, BYTES)
+    codes: Bytes = np.concatenate([lines & 15, lines >> 4], axis=2)[:, :, list(ORDER)].reshape(len(packed), -1)
+    return codes
 
 
 def _important_columns(W: Matrix, X: sp.csr_array, n_columns: int, seed: int) -> Ints:

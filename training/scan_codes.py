@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats
-from service.nibbles import BYTES, NUMBERS
+from service.nibbles import BYTES, GROUP, LANES, NUMBERS
 from service.scan_kernels import COARSE_ERROR, ERROR, LENGTH, SCALE, ScanCodes
 
 MIN_ITEMS, MIN_DIM = 4096, 64
@@ -19,8 +19,8 @@ ROUNDING_UP = 1 + 1e-6
 def encode(vectors: Floats) -> ScanCodes:
     """Code item vectors (n, dim): code c stands for (c − 127.5) · scale, the scale being the item's own."""
     n, dim = vectors.shape
-    lines = -(-dim // NUMBERS)
-    codes = np.zeros((2 * lines, n, BYTES), np.uint8)
+    upper = np.zeros((-(-n // LANES), 2 * -(-dim // LANES), BYTES), np.uint8)
+    lower = np.zeros((n, BYTES * -(-dim // NUMBERS)), np.uint8)
     bounds = np.zeros((4, n), np.float32)
     for low in range(0, n, SLAB):
         part = slice(low, low + SLAB)
@@ -28,17 +28,19 @@ def encode(vectors: Floats) -> ScanCodes:
         scales = np.maximum(np.abs(X).max(axis=1, initial=0) / MIDDLE, np.finfo(np.float32).tiny).astype(np.float32)
         ratio = X / scales[:, None]
         whole = np.clip(np.floor(ratio + (MIDDLE + 0.5)), 0, CODES - 1)
-        upper = whole // 16 * 16 + (15 / 2)
+        coarse = whole // 16 * 16 + (15 / 2)
         bounds[SCALE, part] = scales
         for row, missed in (
             (LENGTH, ratio),
-            (COARSE_ERROR, ratio - (upper - MIDDLE)),
+            (COARSE_ERROR, ratio - (coarse - MIDDLE)),
             (ERROR, ratio - (whole - MIDDLE)),
         ):
             bounds[row, part] = np.linalg.norm(missed, axis=1) * scales * ROUNDING_UP
-        codes[:lines, part] = _packed(whole.astype(np.uint8) >> 4, lines)
-        codes[lines:, part] = _packed(whole.astype(np.uint8) & 15, lines)
-    return ScanCodes(codes, bounds)
+        whole_bytes = whole.astype(np.uint8)
+        blocks = slice(low // LANES, low // LANES + SLAB // LANES)
+        upper[blocks] = _blocks(whole_bytes >> 4, *upper[blocks].shape[:2])
+        lower[part] = _rows(whole_bytes & 15, lower.shape[1])
+    return ScanCodes(upper, lower, bounds)
 
 
 def worthwhile(vectors: Floats) -> bool:
@@ -48,11 +50,22 @@ def worthwhile(vectors: Floats) -> bool:
 
 def arrays(codes: ScanCodes) -> dict[str, NDArray[Any]]:
     """Lay codes out."""
-    return {"scan_codes": codes.codes, "scan_bounds": codes.bounds}
+    return {"scan_upper": codes.upper, "scan_lower": codes.lower, "scan_bounds": codes.bounds}
 
 
-def _packed(numbers: Bytes, lines: int) -> Bytes:
-    """Pack numbers below 16, (n, dim), into (lines, n, 64) as `service.nibbles` reads them."""
-    padded = np.zeros((len(numbers), lines, 2, BYTES), np.uint8)
-    padded.reshape(len(numbers), lines * NUMBERS)[:, : numbers.shape[1]] = numbers
-    return (padded[:, :, 0] | padded[:, :, 1] << 4).astype(np.uint8).swapaxes(0, 1)
+def _rows(numbers: Bytes, row_bytes: int) -> Bytes:
+    """Pack numbers below 16, (n, dim), as `nibbles.dot_of` reads them."""
+    padded = np.zeros((len(numbers), 2 * row_bytes), np.uint8)
+    padded[:, : numbers.shape[1]] = numbers
+    halves = padded.reshape(len(numbers), -1, 2, BYTES)
+    packed = halves[:, :, 0] | halves[:, :, 1] << 4
+    return packed.astype(np.uint8).reshape(len(numbers), row_bytes)
+
+
+def _blocks(numbers: Bytes, n_blocks: int, n_lines: int) -> Bytes:
+    """Pack numbers below 16, (n, dim), as `nibbles.block_dots` reads them."""
+    padded = np.zeros((n_blocks * LANES, n_lines * 2 * GROUP), np.uint8)
+    padded[: len(numbers), : numbers.shape[1]] = numbers
+    halves = padded.reshape(n_blocks, LANES, n_lines, 2, GROUP).transpose(3, 0, 2, 1, 4)
+    packed: Bytes = (halves[0] | halves[1] << 4).astype(np.uint8)
+    return packed.reshape(n_blocks, n_lines, BYTES)

@@ -26,9 +26,10 @@ FORMATS: Mapping[str, tuple[str, int]] = {
     "weights_columns": ("<u2 <i4", 1),
     "weights_values": ("<f4", 1),
     "code_columns": ("<i4", 1),
-    "codes": ("<u2", 2),
+    "codes": ("|u1", 2),
     "code_scales": ("<f4", 1),
-    "scan_codes": ("|u1", 3),
+    "scan_upper": ("|u1", 3),
+    "scan_lower": ("|u1", 2),
     "scan_bounds": ("<f4", 2),
 }
 """dtypes and number of dimensions: what compiled kernels take. Where an array is not listed, its reader checks."""

@@ -12,7 +12,7 @@ from service.cg.base import CandidateGenerator, ItemMap
 from service.cg.build_embedding import als, bpr
 from service.cg.linear import LinearItemToItemCG, compact_scorer, dense_scorer, sparse_scorer
 from service.cg.popular import PersonalTop, Popular
-from service.compact_kernels import CODES_PER_WORD, CompactWeights
+from service.compact_kernels import COLUMNS, ROW_BYTES, CompactWeights
 from service.errors import ArtifactError
 
 
@@ -53,7 +53,7 @@ def _compact(
 ) -> CompactWeights:
     n = len(indptr) - 1
     columns, codes, scales = (array(artifact, key) for key in ("code_columns", "codes", "code_scales"))
-    wanted = (n, -(-len(columns) // CODES_PER_WORD))
+    wanted = (n, -(-len(columns) // COLUMNS) * ROW_BYTES)
     if codes.shape != wanted or scales.shape != (n,):
         seen = f"{codes.shape} and {scales.shape}"
         raise ArtifactError(f"{name}: codes and code_scales are {seen}, wanted {wanted} and {(n,)}; fit it again")

@@ -21,7 +21,7 @@ from service.cg.knn import DotProductKNN
 from service.cg.scan import CodedVectors
 from service.errors import ArtifactError
 from service.ids import IdIndex
-from service.nibbles import BYTES, NUMBERS
+from service.nibbles import BYTES, LANES, NUMBERS
 from service.scan_kernels import ScanCodes
 
 MakeFoldIn = Callable[[Artifact], FoldIn]
@@ -86,17 +86,20 @@ def _embedding(name: str, artifact: Artifact, items: ItemMap, make_fold_in: Make
         user_vectors=user_vectors,
         fold_in=make_fold_in(artifact),
         weighting=artifact.manifest.config["weighting"],
-        coded=_coded(name, artifact, item_vectors, biases) if "scan_codes" in artifact.arrays else None,
+        coded=_coded(name, artifact, item_vectors, biases)
+        if any(key.startswith("scan_") for key in artifact.arrays)
+        else None,
     )
 
 
 def _coded(name: str, artifact: Artifact, vectors: Floats, biases: Floats) -> CodedVectors:
-    codes = ScanCodes(array(artifact, "scan_codes"), array(artifact, "scan_bounds"))
+    codes = ScanCodes(*(array(artifact, f"scan_{part}") for part in ScanCodes._fields))
     n, dim = vectors.shape
-    wanted = (2 * -(-dim // NUMBERS), n, BYTES), (4, n)
-    seen = codes.codes.shape, codes.bounds.shape
+    wanted = (-(-n // LANES), 2 * -(-dim // LANES), BYTES), (n, BYTES * -(-dim // NUMBERS)), (4, n)
+    seen = tuple(part.shape for part in codes)
     if seen != wanted:
-        raise ArtifactError(f"{name}: scan_codes and scan_bounds are {seen}, wanted {wanted}; fit the model again")
+        names = " ".join(f"scan_{part}" for part in ScanCodes._fields)
+        raise ArtifactError(f"{name}: {names} are {seen}, wanted {wanted}; fit the model again")
     return CodedVectors(vectors, biases, codes)
 
 

@@ -7,7 +7,6 @@ import numpy as np
 from service import scan_kernels
 from service.array_types import Floats, Ints
 from service.cg.base import Candidates, ItemMap, ScoreRanking
-from service.kernels import NOT_ELIGIBLE
 from service.scan_kernels import ScanCodes
 
 MAX_SHARE = 1 / 16
@@ -36,10 +35,9 @@ class CodedRanking:
     def __init__(self, coded: CodedVectors, vector: Floats, excluded: Ints, items: ItemMap, scores: Scores) -> None:
         """Estimate all scores for a user vector; excluded: model's items; scores: scores all vectors."""
         self._coded, self._vector, self._items, self._scores = coded, vector, items, scores
-        codes = coded.codes.codes
-        self._query = scan_kernels.code_query(vector, len(codes) // 2)
-        self._estimates = scan_kernels.coarse_scores(codes, coded.codes.bounds, coded.biases, self._query)
-        self._estimates[excluded] = NOT_ELIGIBLE
+        codes = coded.codes
+        self._query = scan_kernels.code_query(vector)
+        self._estimates = scan_kernels.estimate(codes.upper, codes.bounds, coded.biases, self._query, excluded)
         self._found: Candidates | None = None
         self._exact: ScoreRanking | None = None
 
@@ -57,6 +55,13 @@ class CodedRanking:
         """Return the best k, None if the codes cannot tell."""
         coded = self._coded
         items, scores = scan_kernels.best_items(
-            coded.codes, coded.vectors, coded.biases, coded.slack, self._vector, self._query, self._estimates, k
+            coded.codes,
+            coded.vectors,
+            coded.biases,
+            coded.slack,
+            self._vector,
+            self._query,
+            self._estimates,
+            k,
         )
         return Candidates(self._items.release_items(items), scores) if len(items) == k else None

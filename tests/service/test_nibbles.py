@@ -1,25 +1,74 @@
-"""The packed dot products against numpy's."""
+"""Sums of packed products against numpy's, as this processor makes them and as others do."""
 
 import numpy as np
 import pytest
+from numba import njit
 
-from service.nibbles import BYTES, NUMBERS, add_dots, dot_of
-
-
-@pytest.mark.parametrize("lines", [1, 2, 3])
-def test_dot_products(lines):
-    rng = np.random.default_rng(lines)
-    packed = rng.integers(0, 256, (lines, 5, BYTES)).astype(np.uint8)
-    packed[:, 0], packed[:, 1] = 255, 0
-    query = rng.integers(-128, 128, lines * NUMBERS).astype(np.int8)
-    numbers = np.hstack([half for line in packed for half in (line & 15, line >> 4)])
-    found = [dot_of(packed.ravel(), item * BYTES, 5 * BYTES, query) for item in range(5)]
-    assert found == (numbers.astype(np.int64) @ query).tolist()
-    sums = np.arange(5, dtype=np.int32)
-    add_dots(packed[-1], query[-NUMBERS:], sums)
-    assert sums.tolist() == (np.arange(5) + numbers[:, -NUMBERS:].astype(np.int64) @ query[-NUMBERS:]).tolist()
+from service import nibbles
+from service.nibbles import BYTES, NUMBERS, ORDER
 
 
-def test_the_largest_sums_do_not_overflow():
-    packed, query = np.full((3, 1, BYTES), 255, np.uint8), np.full(3 * NUMBERS, -128, np.int8)
-    assert dot_of(packed.ravel(), 0, BYTES, query) == 3 * NUMBERS * 15 * -128
+def unpacked(lines):
+    """Numbers (…, 128) of lines (…, 64), the lower halves of the bytes first."""
+    return np.concatenate([lines & 15, lines >> 4], axis=-1).astype(np.int64)
+
+
+@pytest.fixture(params=[True, False], ids=["native", "any processor"])
+def kernels(request, monkeypatch):
+    """The three operations, compiled anew."""
+    monkeypatch.setattr(nibbles, "VNNI", nibbles.VNNI and request.param)
+    line_dot, block_dots, sum_rows = nibbles._line_dot, nibbles.block_dots, nibbles.sum_rows
+
+    @njit
+    def dot(packed, start, query, first):
+        return line_dot(packed, start, query, first)
+
+    @njit
+    def block(packed, start, steps, query, sums, first):
+        block_dots(packed, start, steps, query, sums, first)
+
+    @njit
+    def rows(packed, starts, factors, fours, sums, first):
+        sum_rows(packed, starts, factors, fours, sums, first)
+
+    return dot, block, rows
+
+
+def drawn(rng, *shape):
+    values = rng.integers(0, 256, shape).astype(np.uint8)
+    values.flat[: BYTES // 2], values.flat[BYTES // 2 : BYTES] = 255, 0
+    return values
+
+
+def test_a_line(kernels):
+    rng = np.random.default_rng(0)
+    lines, query = drawn(rng, 5, BYTES), rng.integers(-128, 128, 2 * NUMBERS).astype(np.int8)
+    found = [kernels[0](lines.ravel(), line * BYTES, query, NUMBERS) for line in range(5)]
+    assert found == (unpacked(lines) @ query[NUMBERS:]).tolist()
+
+
+@pytest.mark.parametrize("steps", [1, 2, 5])
+def test_a_block(kernels, steps):
+    rng = np.random.default_rng(steps)
+    blocks, query = drawn(rng, 3, 2 * steps, BYTES), rng.integers(-128, 128, 16 * steps).astype(np.int8)
+    sums = np.zeros(48, np.int32)
+    kernels[1](blocks.ravel(), 2 * steps * 2 * BYTES, steps, query, sums, 16)
+    vectors = np.stack([blocks[2] & 15, blocks[2] >> 4], axis=1).reshape(2 * steps, 2, 16, 4).swapaxes(0, 2)
+    vectors = vectors.swapaxes(1, 2).reshape(16, 16 * steps).astype(np.int64)
+    assert sums.tolist() == [0] * 16 + (vectors @ query).tolist() + [0] * 16
+
+
+@pytest.mark.parametrize("fours", [1, 3])
+def test_rows(kernels, fours):
+    rng = np.random.default_rng(fours)
+    table, factors = drawn(rng, 9, 4, BYTES), rng.integers(-128, 128, 4 * fours).astype(np.int8)
+    rows = rng.integers(0, 9, 4 * fours)
+    sums = np.zeros(3 * 256, np.int32)
+    kernels[2](table.ravel(), (rows * 4 + 2) * BYTES, factors.view(np.int32), fours, sums, 256)
+    numbers = unpacked(table[rows, 2:])[:, :, list(ORDER)].reshape(len(rows), 256)
+    assert sums.tolist() == [0] * 256 + (factors.astype(np.int64) @ numbers).tolist() + [0] * 256
+
+
+def test_several_lines_and_the_largest_sums():
+    packed, query = np.full(3 * BYTES, 255, np.uint8), np.full(3 * NUMBERS, -128, np.int8)
+    assert nibbles.dot_of(packed, 0, query) == 3 * NUMBERS * 15 * -128

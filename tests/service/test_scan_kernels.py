@@ -44,10 +44,11 @@ def exact(vectors, biases, query, excluded):
 def test_estimates_miss_scores_by_no_more_than_their_margins(n, dim, kind):
     vectors, biases, query = model(n, dim, kind)
     coded = CodedVectors(vectors, biases, encode(vectors))
-    codes, bounds = coded.codes
-    asked = scan_kernels.code_query(query, len(codes) // 2)
-    coarse = scan_kernels.coarse_scores(codes, bounds, biases, asked)
-    fine = scan_kernels._finer(np.arange(n, dtype=np.int32), codes, bounds, coarse, asked)
+    upper, lower, bounds = coded.codes
+    asked = scan_kernels.code_query(query)
+    coarse, best = scan_kernels.estimate(upper, bounds, biases, asked, np.empty(0, np.int32))
+    assert best.tolist() == [max(coarse[first : first + 8]) for first in range(0, n, 8)]
+    fine = scan_kernels._finer(np.arange(n, dtype=np.int32), lower, bounds, coarse, asked)
     scores = embedding_kernels.score_items(vectors, biases, query, ALL)
     for estimates, error in ((coarse, COARSE_ERROR), (fine, ERROR)):
         margins = asked.length * bounds[error] + asked.missed * bounds[LENGTH] + coded.slack

@@ -29,7 +29,7 @@ def test_all_columns_are_the_matrix_but_for_rounding(case):
 
 def test_scores_are_those_of_the_matrix_it_stands_for(case):
     W, X = case
-    small = compact.compress(W, X, k=3, n_columns=22, seed=0)  # not a multiple of the codes of a word
+    small = compact.compress(W, X, k=3, n_columns=22, seed=0)  # less than what is summed at a time
     np.testing.assert_allclose(compact.scores(X, small), X @ naive.compact_matrix(small), atol=1e-3)
 
 

@@ -3,24 +3,31 @@
 import numpy as np
 import pytest
 
-from service.nibbles import BYTES, NUMBERS
 from service.scan_kernels import COARSE_ERROR, ERROR, LENGTH, SCALE
 from training.scan_codes import arrays, encode, worthwhile
 
 
-def unpacked(packed, dim):
+def lower_bits(packed, dim):
     """One line after another, the lower halves of its bytes before the upper ones."""
-    return np.hstack([half for line in packed for half in (line & 15, line >> 4)])[:, :dim].astype(np.int64)
+    lines = [packed[:, first : first + 64] for first in range(0, packed.shape[1], 64)]
+    return np.hstack([half for line in lines for half in (line & 15, line >> 4)])[:, :dim].astype(np.int64)
 
 
-@pytest.mark.parametrize(("n", "dim"), [(0, 5), (1, 1), (7, 128), (5000, 130)])
+def upper_bits(packed, n, dim):
+    """Number j of item i: line j // 8 of block i // 16, byte 4 (i % 16) + j % 4, its upper half if j % 8 > 3."""
+    found = np.empty((n, dim), np.int64)
+    for i in range(n):
+        for j in range(dim):
+            found[i, j] = packed[i // 16, j // 8, 4 * (i % 16) + j % 4] >> (4 * (j % 8 > 3)) & 15
+    return found
+
+
+@pytest.mark.parametrize(("n", "dim"), [(0, 5), (1, 1), (7, 128), (5000, 17), (20, 130)])
 def test_errors_are_the_distance_to_what_the_codes_stand_for(n, dim):
     vectors = np.random.default_rng(0).normal(size=(n, dim)).astype(np.float32)
     vectors[n // 2 : n // 2 + 1] = 0
-    codes, bounds = encode(vectors)
-    lines = -(-dim // NUMBERS)
-    assert codes.shape == (2 * lines, n, BYTES)
-    upper, lower = unpacked(codes[:lines], dim), unpacked(codes[lines:], dim)
+    codes = encode(vectors)
+    upper, lower, bounds = upper_bits(codes.upper, n, dim), lower_bits(codes.lower, dim), codes.bounds
     for row, values in ((COARSE_ERROR, 16 * upper + 7.5), (ERROR, 16 * upper + lower)):
         missed = np.linalg.norm(vectors - (values - 127.5) * bounds[SCALE].astype(np.float64)[:, None], axis=1)
         assert (missed <= bounds[row]).all()
@@ -34,4 +41,4 @@ def test_small_embeddings_have_none():
     assert worthwhile(np.empty((5000, 64), np.float32))
     assert not worthwhile(np.empty((500, 64), np.float32))
     assert not worthwhile(np.empty((5000, 16), np.float32))
-    assert set(arrays(encode(np.ones((2, 2), np.float32)))) == {"scan_codes", "scan_bounds"}
+    assert set(arrays(encode(np.ones((2, 2), np.float32)))) == {"scan_upper", "scan_lower", "scan_bounds"}

@@ -123,7 +123,7 @@ def test_codes_are_served_where_the_artifact_has_them(tmp_path):
     [lambda a: a[:-1], lambda a: a[:, :-1], lambda a: a.astype(np.float64), lambda a: a[0]],
     ids=["a row less", "an item less", "double", "an axis less"],
 )
-@pytest.mark.parametrize("name", ["scan_codes", "scan_bounds"])
+@pytest.mark.parametrize("name", ["scan_upper", "scan_lower", "scan_bounds"])
 def test_codes_that_do_not_fit_are_refused(tmp_path, name, spoil):
     arrays = with_codes(parts()[0])
     with pytest.raises(ArtifactError, match=name):
