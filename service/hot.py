@@ -7,7 +7,7 @@ Where the history is at hand, there is nothing to wait for, and the server's pro
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from service import answers, metrics, render
-from service.answers import Body, Question
+from service.answers import Question
 from service.history import Lookup
 from service.serving import Holder, Serving
 
@@ -26,6 +26,8 @@ _LONG_WAY = "long way"
 """In the state of a request that the short way could not answer."""
 
 Headers = Sequence[tuple[bytes, bytes]]
+Written = tuple[Headers, bytes]
+"""Headers and content of an answer 200."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,22 +40,22 @@ class _Hot:
     serving: Serving
     asked: Any
 
-    def answered(self, stored: Lookup) -> Body:
-        return self.question.answer(self.holder, self.serving, self.asked, stored)
+    def find(self, stored: Lookup) -> Any:
+        return self.question.find(self.holder, self.serving, self.asked, stored)
 
 
 class HotApp(FastAPI):
     """An app whose hottest routes are served before its middleware."""
 
-    def at_once(self, scope: Scope) -> tuple[Headers, bytes] | None:
-        """Answer a hot route whose history is at hand: headers and content; None: it has to go the long way."""
-        try:
-            hot = self._read(scope)
-            stored = hot.serving.history.at_hand(hot.asked.request.user_id) if hot else None
-            return self._written(hot, hot.answered(stored), scope) if hot and stored else None
-        except Exception:  # the long way meets it again, and says what it is
-            scope.setdefault("state", {})[_LONG_WAY] = True
-            return None
+    def at_once(self, scopes: Sequence[Scope]) -> list[Written | None]:
+        """Answer requests of hot routes whose histories are at hand; None: that one has to go the long way.
+
+        Every step is taken for all requests before the next one: what it needs of the processor's caches is there
+        for all but the first, while the matrices of a model throw out whatever else was in them.
+        """
+        read = _each(lambda scope, _: self._read_with_history(scope), scopes, scopes)
+        found = _each(lambda _, one: (one[0], one[0].find(one[1])), scopes, read)
+        return _each(lambda scope, one: self._written(one[0], one[1], scope), scopes, found)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the short way where that is possible."""
@@ -67,16 +69,21 @@ class HotApp(FastAPI):
         await send({"type": "http.response.start", "status": 200, "headers": headers})
         await send({"type": "http.response.body", "body": content})
 
-    async def _answer(self, scope: Scope) -> tuple[Headers, bytes] | None:
+    async def _answer(self, scope: Scope) -> Written | None:
         """As `at_once`, but wait for the history."""
         try:
             hot = self._read(scope)
             if hot is None:
                 return None
             stored = await hot.serving.history.get(hot.asked.request.user_id)
-            return self._written(hot, hot.answered(stored), scope)
-        except Exception:  # as above
+            return self._written(hot, hot.find(stored), scope)
+        except Exception:  # the long way meets it again, and says what it is
             return None
+
+    def _read_with_history(self, scope: Scope) -> tuple[_Hot, Lookup] | None:
+        hot = self._read(scope)
+        stored = hot.serving.history.at_hand(hot.asked.request.user_id) if hot else None
+        return (hot, stored) if hot and stored else None
 
     def _read(self, scope: Scope) -> _Hot | None:
         """Read a request; None: not one of a hot route."""
@@ -91,7 +98,8 @@ class HotApp(FastAPI):
         asked = question.read(user, scope["query_string"], serving.release, serving.queries)
         return _Hot(route, question, holder, serving, asked)
 
-    def _written(self, hot: _Hot, body: Body, scope: Scope) -> tuple[Headers, bytes]:
+    def _written(self, hot: _Hot, found: Any, scope: Scope) -> Written:
+        body = hot.question.body(hot.serving, hot.asked, found)
         content = render.dumps(body)
         metrics.answered(metrics.HOT_ROUTES[hot.route], 200, scope, body)
         headers = (
@@ -101,6 +109,18 @@ class HotApp(FastAPI):
             (REQUEST_ID, request_id(scope)),
         )
         return headers, content
+
+
+def _each(step: Callable[[Scope, Any], Any], scopes: Sequence[Scope], values: Sequence[Any]) -> list[Any]:
+    """Take one step for every value that there is; a request that fails goes the long way, which says why."""
+    results: list[Any] = []
+    for scope, value in zip(scopes, values, strict=True):
+        try:
+            results.append(None if value is None else step(scope, value))
+        except Exception:
+            scope.setdefault("state", {})[_LONG_WAY] = True
+            results.append(None)
+    return results
 
 
 def request_id(scope: Scope) -> bytes:

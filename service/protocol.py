@@ -1,11 +1,11 @@
 """uvicorn's protocol with additions: answers at once, problems for what is no HTTP request, the gate, draining."""
 
 import asyncio
-import math
+import dataclasses
 import os
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -15,17 +15,17 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service import metrics, problems
 from service.drain import Drain
 from service.gate import Gate
-from service.hot import Headers
+from service.hot import Headers, Written
 
 GATE, DRAIN, AT_ONCE = "gate", "drain", "at once"
-"""In the state of the application's lifespan: what is asked here. Without a gate, everything is let in."""
-AtOnce = Callable[[Any], tuple[Headers, bytes] | None]
-"""ASGI scope → headers and content of an answer 200 that needs no waiting; None: ask the application."""
+"""In the state of the application's lifespan: what is asked here. Without a gate, everything is let in; AT_ONCE takes
+ASGI scopes and returns for each an answer that needs no waiting, or None: ask the application."""
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
 _MOST_PASSED = 8
-_LONGEST_TURN = 0.0005
-"""Seconds of requests that are answered at once; the first answer waits for the last one's."""
+_MOST_TOGETHER, _LONGEST_TURN = 8, 0.002
+"""Requests that are answered together, and about how many seconds that may take: the first waits for the last."""
+_WEIGHT = 0.1
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
 _BODY = (b"content-length", b"transfer-encoding")
@@ -34,33 +34,30 @@ _BODY = (b"content-length", b"transfer-encoding")
 class Turns:
     """Starts few requests in a turn of the event loop, so that the loop reads sockets between them.
 
-    Requests that are answered at once share a turn until it has lasted a while, which saves the loop's own work and
-    lets their answers leave together; of those whose end is not known a turn starts one. While others wait, turns in
-    which something arrived are followed by some without a request: the loop accepts one connection a turn, and
-    callers that are to be refused should not have to wait for that.
+    Requests that came in the same turn, and can be answered at once, are answered together: that saves the loop's own
+    work, and each step of an answer takes less when it is taken for several. Of those whose end is not known a turn
+    starts one. While more wait than a turn takes, turns in which something arrived are followed by some without a
+    request: the loop accepts one connection a turn, and callers that are to be refused should not wait for that.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self._loop = loop
-        self._waiting: deque[tuple[Protocol, RequestResponseCycle, Any]] = deque()
+        self._waiting: deque[Started] = deque()
         self._begun = False
-        self._spent = 0.0
-        """Seconds of this turn."""
+        self._each = 0.0
+        """Seconds that an answer took, about."""
         self._arrived = False
         self._passed = 0
 
     def __len__(self) -> int:
         return len(self._waiting)
 
-    def take(self, protocol: "Protocol", cycle: RequestResponseCycle, app: Any) -> None:
-        """Start a request now if this turn has time, else as soon as one has."""
+    def take(self, started: "Started") -> None:
+        """Have a request started as soon as a turn has time for it."""
+        self._waiting.append(started)
         if not self._begun:
             self._begun = True
             self._loop.call_soon(self._next)
-        if self._waiting or self._spent >= _LONGEST_TURN:
-            self._waiting.append((protocol, cycle, app))
-        else:
-            self._spent += protocol.start(cycle, app)
 
     def note_arrival(self) -> None:
         """Say that a connection or a request has come in this turn."""
@@ -68,21 +65,45 @@ class Turns:
 
     def _next(self) -> None:
         """Begin a turn."""
-        self._spent = 0.0
         if not self._waiting:
             self._begun = False
             return
         self._loop.call_soon(self._next)
-        if self._arrived and self._passed < _MOST_PASSED:
+        most = max(1, min(_MOST_TOGETHER, int(_LONGEST_TURN / self._each) if self._each else 1))
+        if self._arrived and len(self._waiting) > most and self._passed < _MOST_PASSED:
             self._arrived = False
             self._passed += 1
-            self._spent = _LONGEST_TURN
             return
         self._passed = 0
-        while self._waiting and self._spent < _LONGEST_TURN:
-            protocol, cycle, app = self._waiting.popleft()
-            if not cycle.disconnected:  # else nobody waits for this one any more
-                self._spent += protocol.start(cycle, app)
+        begun = time.perf_counter()
+        taken = [self._waiting.popleft() for _ in range(min(most, len(self._waiting)))]
+        self._start([one for one in taken if not one.cycle.disconnected])  # nobody waits for the others any more
+        self._each += _WEIGHT * ((time.perf_counter() - begun) / len(taken) - self._each)
+
+    def _start(self, taken: list["Started"]) -> None:
+        """Answer what can be answered at once; start one of the rest, and let the others wait."""
+        hot = [one for one in taken if one.protocol.may_answer_at_once(one)]
+        answers = hot[0].protocol.at_once([one.cycle.scope for one in hot]) if hot else []
+        rest = [one for one in taken if one not in hot]
+        for one, answer in zip(hot, answers, strict=True):
+            if answer is None:
+                rest.append(dataclasses.replace(one, long_way=True))
+            else:
+                one.protocol.write_answer(one.cycle, *answer)
+        for one in rest[:1]:
+            one.protocol.start(one)
+        self._waiting.extendleft(reversed(rest[1:]))
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Started:
+    """A request that has been read."""
+
+    protocol: "Protocol"
+    cycle: RequestResponseCycle
+    app: Any
+    long_way: bool = False
+    """Whether it cannot be answered at once."""
 
 
 class Protocol(HttpToolsProtocol):
@@ -92,7 +113,6 @@ class Protocol(HttpToolsProtocol):
         super().__init__(*args, **more)
         self._gate: Gate | None = self.app_state.get(GATE)
         self._drain: Drain | None = self.app_state.get(DRAIN)
-        self._at_once: AtOnce | None = self.app_state.get(AT_ONCE)
         turns = getattr(self.server_state, "turns", None)
         if turns is None:
             turns = self.server_state.turns = Turns(self.loop)  # type: ignore[attr-defined]
@@ -141,38 +161,38 @@ class Protocol(HttpToolsProtocol):
             super().on_message_complete()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: Any) -> None:
+        started = Started(self, cycle, app)
         if self._gate is None:
-            self.start(cycle, app)
+            self.start(started)
         else:
-            self._turns.take(self, cycle, app)
+            self._turns.take(started)
 
-    def start(self, cycle: RequestResponseCycle, app: Any) -> float:
-        """Run a request whose turn it is; return its seconds, infinite if it has only begun."""
-        begun = time.perf_counter()
-        if self._answers_at_once(cycle):
-            if self._gate:
-                self._gate.answered(len(self.tasks) + len(self._turns))
-            return time.perf_counter() - begun
-        task = self.loop.create_task(cycle.run_asgi(app))
+    def start(self, started: Started) -> None:
+        """Ask the application."""
+        task = self.loop.create_task(started.cycle.run_asgi(started.app))
         task.add_done_callback(self._answered)
         self.tasks.add(task)
-        return math.inf
 
-    def _answers_at_once(self, cycle: RequestResponseCycle) -> bool:
-        """Write the answer of a request that needs no waiting, if nothing else is special about it."""
-        if self._at_once is None or not cycle.keep_alive or cycle.waiting_for_100_continue or self.flow.write_paused:
+    def may_answer_at_once(self, started: Started) -> bool:
+        """Whether nothing is special about a request but perhaps what it asks for."""
+        cycle = started.cycle
+        if started.long_way or not cycle.keep_alive or cycle.waiting_for_100_continue or self.flow.write_paused:
             return False
-        if self._drain and self._drain.begun:
-            return False
-        answer = self._at_once(cycle.scope)
-        if answer is None:
-            return False
-        headers, content = answer
+        return not (self._drain and self._drain.begun) and AT_ONCE in self.app_state
+
+    def at_once(self, scopes: Sequence[Any]) -> Sequence[Written | None]:
+        """Ask the application for what needs no waiting."""
+        answers: Sequence[Written | None] = self.app_state[AT_ONCE](scopes)
+        return answers
+
+    def write_answer(self, cycle: RequestResponseCycle, headers: Headers, content: bytes) -> None:
+        """Write an answer 200 whole."""
         lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
         self.transport.write(b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (b"".join(lines), content))
         cycle.response_started = cycle.response_complete = True
         self.on_response_complete()
-        return True
+        if self._gate:
+            self._gate.answered(len(self.tasks) + len(self._turns))
 
     def _answered(self, task: asyncio.Task[None]) -> None:
         self.tasks.discard(task)

@@ -1,7 +1,7 @@
 """What the server's protocol does with requests: answers at once, keeps order, shares turns of the loop."""
 
 import asyncio
-import math
+import time
 from typing import Any
 
 import pytest
@@ -9,7 +9,7 @@ import uvicorn
 from uvicorn.server import ServerState
 
 from service import protocol
-from service.protocol import AT_ONCE, GATE, Protocol, Turns
+from service.protocol import AT_ONCE, GATE, Protocol, Started, Turns
 
 HEADERS = ((b"content-type", b"application/json"), (b"content-length", b"3"))
 
@@ -43,8 +43,8 @@ async def the_app(scope: Any, receive: Any, send: Any) -> None:
     await send({"type": "http.response.body", "body": b"app"})
 
 
-def at_once(scope: Any) -> Any:
-    return (HEADERS, b"now") if scope["path"].startswith("/hot") else None
+def at_once(scopes: Any) -> Any:
+    return [(HEADERS, b"now") if scope["path"].startswith("/hot") else None for scope in scopes]
 
 
 class NeverShut:
@@ -119,70 +119,82 @@ def test_answers_come_in_the_order_of_requests(apart):
 
 
 class Asked:
-    """Takes a known time to be answered."""
+    """A protocol and its request; even ones can be answered at once, and take a known time."""
 
     disconnected = False
 
-    def __init__(self, seconds: float, log: list[int], name: int) -> None:
-        self.seconds, self.log, self.name = seconds, log, name
+    def __init__(self, log: list[Any], name: int, seconds: float = 0.0) -> None:
+        self.log, self.name, self.seconds, self.scope = log, name, seconds, name
 
-    def start(self, _: Any, __: Any) -> float:
-        self.log.append(self.name)
-        return self.seconds
+    def may_answer_at_once(self, started: Started) -> bool:
+        return not started.long_way
+
+    def at_once(self, scopes: list[int]) -> list[Any]:
+        time.sleep(self.seconds * len(scopes))
+        self.log.append(scopes)
+        return [None if name % 2 else ((), b"") for name in scopes]
+
+    def write_answer(self, cycle: Any, headers: Any, content: bytes) -> None:
+        self.log.append(f"answered {cycle.name}")
+
+    def start(self, started: Started) -> None:
+        self.log.append(f"started {started.cycle.name}")
 
 
-def turns(seconds: float, n: int = 12) -> list[int]:
-    """Return how many of n requests, which arrive together, have begun after each turn of the loop."""
+def turns(names: list[int], seconds: float = 0.0, before: Any = lambda turn, asked: None) -> list[list[Any]]:
+    """Return what happens in each turn of the loop to requests that arrive together."""
 
-    async def run() -> list[int]:
-        turn, log = Turns(asyncio.get_running_loop()), []
-        for name in range(n):
-            asked = Asked(seconds, log, name)
-            turn.take(asked, asked, None)  # type: ignore[arg-type]
-        begun = [len(log)]
-        while len(turn):
+    async def run() -> list[list[Any]]:
+        turn, log, found = Turns(asyncio.get_running_loop()), [], []
+        asked = [Asked(log, name, seconds) for name in names]
+        for one in asked:
+            turn.take(Started(one, one, None))  # type: ignore[arg-type]
+        before(turn, asked)
+        while len(turn) or len(found) < 2:
             await asyncio.sleep(0)
-            begun.append(len(log))
-        assert log == sorted(log)
-        return begun
+            found.append(log[:])
+            log.clear()
+        return found
 
     return asyncio.run(run())
 
 
-def test_short_requests_share_a_turn():
-    assert turns(protocol._LONGEST_TURN / 100) == [12]
-    assert turns(protocol._LONGEST_TURN / 4) == [4, 8, 12]
+def test_requests_that_arrive_together_are_answered_together(monkeypatch):
+    monkeypatch.setattr(protocol, "_WEIGHT", 1.0)
+    found = turns([0, 2, 4, 6])
+    assert found[0] == [[0], "answered 0"]  # how long one takes is not known yet
+    assert found[1] == [[2, 4, 6], "answered 2", "answered 4", "answered 6"]
 
 
-@pytest.mark.parametrize("seconds", [math.inf, 1.0])
-def test_long_ones_have_a_turn_each(seconds):
-    assert turns(seconds, 4) == [1, 2, 3, 4]
+def test_so_many_as_a_turn_has_time_for(monkeypatch):
+    monkeypatch.setattr(protocol, "_WEIGHT", 1.0)
+    found = turns(list(range(0, 12, 2)), 0.9 * protocol._LONGEST_TURN / 2)
+    assert [len(turn[0]) for turn in found] == [1, *[len(turn[0]) for turn in found[1:]]]
+    assert all(1 <= len(turn[0]) <= 2 for turn in found)
+    assert [len(turn[0]) for turn in turns(list(range(0, 6, 2)), 2 * protocol._LONGEST_TURN)] == [1, 1, 1]
+    assert max(len(turn[0]) for turn in turns(list(range(0, 60, 2)))) <= protocol._MOST_TOGETHER
+
+
+def test_of_those_that_cannot_be_answered_at_once_a_turn_starts_one(monkeypatch):
+    monkeypatch.setattr(protocol, "_WEIGHT", 1.0)
+    found = turns([1, 3, 5, 4])
+    assert found[0] == [[1], "started 1"]
+    assert found[1] == [[3, 5, 4], "answered 4", "started 3"]
+    assert found[2] == ["started 5"]
 
 
 def test_turns_in_which_something_arrives_are_followed_by_some_without_a_request():
-    async def run() -> None:
-        turn, log = Turns(asyncio.get_running_loop()), []
-        for name in range(3):
-            asked = Asked(1.0, log, name)
-            turn.take(asked, asked, None)  # type: ignore[arg-type]
-        turn.note_arrival()
-        await asyncio.sleep(0)
-        assert log == [0]
-        await asyncio.sleep(0)
-        assert log == [0, 1]
+    found = turns([0, 2], before=lambda turn, _: turn.note_arrival())
+    assert found == [[], [[0], "answered 0"], [[2], "answered 2"]]
 
-    asyncio.run(run())
+
+def test_but_not_where_all_get_their_turn():
+    assert turns([0], before=lambda turn, _: turn.note_arrival())[0] == [[0], "answered 0"]
 
 
 def test_nobody_is_answered_who_has_left():
-    async def run() -> None:
-        turn, log = Turns(asyncio.get_running_loop()), []
-        asked = [Asked(1.0, log, name) for name in range(3)]
-        for one in asked:
-            turn.take(one, one, None)  # type: ignore[arg-type]
+    def leave(_: Turns, asked: list[Asked]) -> None:
         asked[1].disconnected = True
-        for _ in range(4):
-            await asyncio.sleep(0)
-        assert log == [0, 2]
 
-    asyncio.run(run())
+    found = turns([0, 2, 4], before=leave)
+    assert [event for turn in found for event in turn] == [[0], "answered 0", [4], "answered 4"]
