@@ -15,7 +15,7 @@ LANES = 16
 
 
 @intrinsic
-def _put_marked(_: Any, marked: Any, first: Any, found: Any, size: Any) -> Any:  # noqa: ARG001 - types, of which some are given
+def _put_marked(_: Any, marked: Any, first: Any, found: Any, size: Any) -> Any:
     """Write the places from `first` to first + 15 that are marked to found[size:]; return how many they are."""
 
     def write(code: Code) -> ir.Value:

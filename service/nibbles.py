@@ -63,7 +63,7 @@ def _plus_dots(code: Code, sums: ir.Value, unsigned: ir.Value, signed: ir.Value)
 
 
 @intrinsic
-def _line_dot(_: Any, packed: Any, start: Any, query: Any, first: Any) -> Any:  # noqa: ARG001 - types, of which some are given
+def _line_dot(_: Any, packed: Any, start: Any, query: Any, first: Any) -> Any:
     """Return Σ number · query over one line: packed[start : start + 64], query[first : first + 128].
 
     Number b of the query belongs to the lower half of byte b, number 64 + b to the upper.
@@ -93,7 +93,7 @@ def dot_of(packed: Any, start: int, query: Any) -> Any:
 
 
 @intrinsic
-def block_dots(_: Any, packed: Any, start: Any, steps: Any, query: Any, sums: Any, first: Any) -> Any:  # noqa: ARG001 - types, of which some are given
+def block_dots(_: Any, packed: Any, start: Any, steps: Any, query: Any, sums: Any, first: Any) -> Any:
     """Set sums[first : first + 16] to the dot products of a block of 16 vectors with a query.
 
     packed: uint8, one-dimensional; the block is `steps` pairs of lines from byte `start`, query: int8, 16 numbers for
@@ -134,43 +134,40 @@ def _interleaved(code: Code, a: ir.Value, b: ir.Value, size: int) -> tuple[ir.Va
     return found[0], found[1]
 
 
-TILE = 2
-"""Lines of a row that are summed over all rows at a time, since their sums just fit in the registers."""
-_AHEAD = 2
-"""Tiles that a row is fetched ahead of its use."""
-
-
 @intrinsic
-def sum_rows(_: Any, packed: Any, starts: Any, factors: Any, fours: Any, sums: Any, first: Any) -> Any:  # noqa: ARG001 - types, of which some are given
-    """Set sums[first : first + 256] to a sum of rows of packed numbers, each times its factor.
+def add_rows(
+    _: Any, packed: Any, starts: Any, four: Any, ahead: Any, lines: Any, factors: Any, sums: Any, first: Any
+) -> Any:
+    """Add a part of four rows of packed numbers, each times its factor, to sums[first : first + 128 · lines].
 
-    packed: uint8, one-dimensional; starts: int64, the byte that the two lines of each row begin at, four for each of
-    `fours`; factors: int32, four signed bytes for each of `fours`, the first the lowest; sums: int32, 128 for each
-    line, in the order of `ORDER`. Nothing is checked.
+    packed: uint8, one-dimensional; starts: int64, for each row the byte that its part of so many lines begins at; four,
+    ahead: place in it of the first of the four rows, and of four that come later, to be fetched meanwhile; factors:
+    int32 of four signed bytes, the first the lowest; sums: int32, 128 for each line, in the order of `ORDER`. Nothing
+    is checked.
     """
 
     def write(code: Code) -> None:
-        builder, arguments = code.builder, code.arguments
-        kept = [code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(TILE * NUMBERS // LANES)]
-        with code.loop(arguments[3]) as four:
-            factor = _splat(code, code.load(2, four, ir.IntType(32)))
-            begins = builder.mul(four, four.type(GROUP))
-            rows = [code.load(1, builder.add(begins, four.type(row)), ir.IntType(64)) for row in range(GROUP)]
-            for row in rows:
-                for line in range(TILE):
-                    code.fetch(0, builder.add(row, row.type(BYTES * (TILE * _AHEAD + line))))
-            for line in range(TILE):
-                at = [builder.add(row, row.type(BYTES * line)) for row in rows]
-                halves = [_halves(code, code.load(0, begin, LINE)) for begin in at]
-                for half, (a, b, c, d) in enumerate(zip(*halves, strict=True)):
-                    pairs = zip(_interleaved(code, a, b, 1), _interleaved(code, c, d, 1), strict=True)
-                    groups = [group for pair in pairs for group in _interleaved(code, *pair, 2)]
-                    for place, group in enumerate(groups, 2 * GROUP * line + GROUP * half):
-                        builder.store(_plus_dots(code, builder.load(kept[place]), group, factor), kept[place])
-        for place, one in enumerate(kept):
-            code.store(builder.load(one), 4, builder.add(arguments[5], arguments[5].type(LANES * place)))
+        builder, (_, _, four, ahead, lines, factors, _, first) = code.builder, code.arguments
+        now, later = (
+            [code.load(1, builder.add(place, place.type(row)), ir.IntType(64)) for row in range(GROUP)]
+            for place in (four, ahead)
+        )
+        factor = _splat(code, factors)
+        with code.loop(lines) as line:
+            at = builder.mul(line, line.type(BYTES))
+            for row in later:
+                code.fetch(0, builder.add(row, at))
+            halves = [_halves(code, code.load(0, builder.add(row, at), LINE)) for row in now]
+            for half, (a, b, c, d) in enumerate(zip(*halves, strict=True)):
+                pairs = zip(_interleaved(code, a, b, 1), _interleaved(code, c, d, 1), strict=True)
+                groups = [group for pair in pairs for group in _interleaved(code, *pair, 2)]
+                for place, group in enumerate(groups, GROUP * half):
+                    begin = builder.add(builder.mul(line, line.type(NUMBERS)), line.type(LANES * place))
+                    begin = builder.add(first, begin)
+                    code.store(_plus_dots(code, code.load(6, begin, SUMS), group, factor), 6, begin)
 
-    return operation(types.void(packed, starts, factors, types.intp, sums, types.intp), write)
+    whole = types.intp
+    return operation(types.void(packed, starts, whole, whole, whole, types.int32, sums, whole), write)
 
 
 ORDER = tuple(
@@ -180,4 +177,4 @@ ORDER = tuple(
     for lane in range(BYTES // _LANE)
     for byte in range(GROUP)
 )
-"""Where `sum_rows` finds the number for each of a line's 128 sums: byte b, and 64 more if in its upper half."""
+"""Where `add_rows` finds the number for each of a line's 128 sums: byte b, and 64 more if in its upper half."""

@@ -11,7 +11,7 @@ LINE = 64
 """Bytes of a cache line."""
 
 
-def _prefetch(_: Any, array: Any, index: Any) -> Any:  # noqa: ARG001 - types, of which some are given
+def _prefetch(_: Any, array: Any, index: Any) -> Any:
     """Have the line of array[index] (one dimension, contiguous) brought near; nothing happens if it is out of bounds.
 
     A processor guesses what is read next within a row, not which row is next; a history knows.

@@ -4,7 +4,7 @@ import numpy as np
 import scipy.sparse as sp
 
 from service.array_types import Bytes, Floats, Ints
-from service.compact_kernels import COLUMNS, ROW_BYTES, ZERO, CompactWeights
+from service.compact_kernels import ZERO, CompactWeights
 from service.nibbles import BYTES, NUMBERS, ORDER
 from training.blas import Matrix
 from training.top_weights import SLAB, keep_largest, narrow
@@ -23,7 +23,7 @@ def compress(W: Matrix, X: sp.csr_array, k: int, n_columns: int, seed: int) -> C
     """
     pruned = keep_largest(W, k)
     columns = _important_columns(W, X, min(n_columns, W.shape[0]), seed)
-    row_bytes = -(-len(columns) // COLUMNS) * ROW_BYTES
+    row_bytes = -(-len(columns) // NUMBERS) * BYTES
     codes, scales = np.empty((W.shape[0], row_bytes), np.uint8), np.empty(W.shape[0], np.float32)
     for low in range(0, W.shape[0], SLAB):
         rest = W[low : low + SLAB].astype(np.float32)
@@ -48,9 +48,9 @@ def scores(X: sp.csr_array, W: CompactWeights) -> Floats:
     largest = sp.csr_array((W.largest, W.largest_columns.astype(np.int32), W.indptr), shape=(n, n))
     found: Floats = (X @ largest).toarray()
     scaled = X @ sp.diags_array(W.scales)
-    for low in range(0, row_bytes, ROW_BYTES):
-        columns = W.columns[2 * low : 2 * low + COLUMNS]
-        codes = _unpack(np.ascontiguousarray(W.codes[:, low : low + ROW_BYTES]))[:, : len(columns)]
+    for low in range(0, row_bytes, SLAB):
+        columns = W.columns[2 * low : 2 * low + 2 * SLAB]
+        codes = _unpack(np.ascontiguousarray(W.codes[:, low : low + SLAB]))[:, : len(columns)]
         found[:, columns] += scaled @ (codes.astype(np.float32) - ZERO)
     return found
 

@@ -12,8 +12,9 @@ from service.cg.base import CandidateGenerator, ItemMap
 from service.cg.build_embedding import als, bpr
 from service.cg.linear import LinearItemToItemCG, compact_scorer, dense_scorer, sparse_scorer
 from service.cg.popular import PersonalTop, Popular
-from service.compact_kernels import COLUMNS, ROW_BYTES, CompactWeights
+from service.compact_kernels import CompactWeights
 from service.errors import ArtifactError
+from service.nibbles import BYTES, NUMBERS
 
 
 def popular(name: str, artifact: Artifact, items: ItemMap) -> Popular:
@@ -53,7 +54,7 @@ def _compact(
 ) -> CompactWeights:
     n = len(indptr) - 1
     columns, codes, scales = (array(artifact, key) for key in ("code_columns", "codes", "code_scales"))
-    wanted = (n, -(-len(columns) // COLUMNS) * ROW_BYTES)
+    wanted = (n, -(-len(columns) // NUMBERS) * BYTES)
     if codes.shape != wanted or scales.shape != (n,):
         seen = f"{codes.shape} and {scales.shape}"
         raise ArtifactError(f"{name}: codes and code_scales are {seen}, wanted {wanted} and {(n,)}; fit it again")

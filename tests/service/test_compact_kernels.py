@@ -14,14 +14,14 @@ def i4(values):
 
 
 @pytest.mark.parametrize("n_history", [0, 1, 3, 4, 5, 9])
-@pytest.mark.parametrize("n_columns", [1, 5, 12, 128, 300])
+@pytest.mark.parametrize("n_columns", [1, 5, 12, 128, 300, 3000])
 @pytest.mark.parametrize("read_only", [False, True])
 @pytest.mark.parametrize("narrow", [np.uint16, np.int32])
 def test_it_is_history_times_the_matrix_that_it_stands_for(n_history, n_columns, read_only, narrow):
     rng = np.random.default_rng(n_history)
     n = 12 if n_columns < 12 else 2 * n_columns
     columns = rng.permutation(n)[:n_columns].astype(np.int32)
-    codes = rng.integers(0, 256, (n, 128 * -(-n_columns // 256))).astype(np.uint8)
+    codes = rng.integers(0, 256, (n, 64 * -(-n_columns // 128))).astype(np.uint8)
     scales = rng.uniform(0.01, 2, n).astype(np.float32)
     largest_columns = np.stack([np.sort(rng.choice(n, 2, replace=False)) for _ in range(n)]).ravel().astype(narrow)
     largest = rng.normal(size=2 * n).astype(np.float32)
@@ -41,7 +41,7 @@ def test_it_is_history_times_the_matrix_that_it_stands_for(n_history, n_columns,
 def test_the_largest_codes_of_many_rows_do_not_overflow(n_history):
     """Where all factors are equal nothing is rounded: (14 − 7) · 0.5 of every row."""
     n = 330
-    codes = np.full((n, 256), 14 + (14 << 4), np.uint8)
+    codes = np.full((n, 192), 14 + (14 << 4), np.uint8)
     nothing = np.zeros(n + 1, np.int64), np.empty(0, np.uint16), f4([])
     W = CompactWeights(*nothing, np.arange(n, dtype=np.int32), codes, np.full(n, 0.5, np.float32))
     found = score_history_compact(W, np.arange(n_history, dtype=np.int32), np.ones(n_history, np.float32))
@@ -50,7 +50,7 @@ def test_the_largest_codes_of_many_rows_do_not_overflow(n_history):
 
 def test_scales_of_zero_leave_the_largest_weights():
     W = CompactWeights(
-        np.array([0, 1, 1]), np.array([1], np.uint16), f4([2]), i4([0]), np.zeros((2, 128), np.uint8), np.zeros(2, "f4")
+        np.array([0, 1, 1]), np.array([1], np.uint16), f4([2]), i4([0]), np.zeros((2, 64), np.uint8), np.zeros(2, "f4")
     )
     np.testing.assert_array_equal(score_history_compact(W, i4([0, 1]), f4([1, 1])), f4([0, 2]))
 

@@ -17,7 +17,7 @@ def unpacked(lines):
 def kernels(request, monkeypatch):
     """The three operations, compiled anew."""
     monkeypatch.setattr(nibbles, "VNNI", nibbles.VNNI and request.param)
-    line_dot, block_dots, sum_rows = nibbles._line_dot, nibbles.block_dots, nibbles.sum_rows
+    line_dot, block_dots, add_rows = nibbles._line_dot, nibbles.block_dots, nibbles.add_rows
 
     @njit
     def dot(packed, start, query, first):
@@ -28,8 +28,8 @@ def kernels(request, monkeypatch):
         block_dots(packed, start, steps, query, sums, first)
 
     @njit
-    def rows(packed, starts, factors, fours, sums, first):
-        sum_rows(packed, starts, factors, fours, sums, first)
+    def rows(packed, starts, four, ahead, lines, factors, sums, first):
+        add_rows(packed, starts, four, ahead, lines, factors, sums, first)
 
     return dot, block, rows
 
@@ -58,15 +58,17 @@ def test_a_block(kernels, steps):
     assert sums.tolist() == [0] * 16 + (vectors @ query).tolist() + [0] * 16
 
 
-@pytest.mark.parametrize("fours", [1, 3])
-def test_rows(kernels, fours):
-    rng = np.random.default_rng(fours)
-    table, factors = drawn(rng, 9, 4, BYTES), rng.integers(-128, 128, 4 * fours).astype(np.int8)
-    rows = rng.integers(0, 9, 4 * fours)
-    sums = np.zeros(3 * 256, np.int32)
-    kernels[2](table.ravel(), (rows * 4 + 2) * BYTES, factors.view(np.int32), fours, sums, 256)
-    numbers = unpacked(table[rows, 2:])[:, :, list(ORDER)].reshape(len(rows), 256)
-    assert sums.tolist() == [0] * 256 + (factors.astype(np.int64) @ numbers).tolist() + [0] * 256
+@pytest.mark.parametrize("lines", [1, 3])
+def test_rows(kernels, lines):
+    rng = np.random.default_rng(lines)
+    table, factors = drawn(rng, 9, 4, BYTES), rng.integers(-128, 128, 4).astype(np.int8)
+    rows = rng.integers(0, 9, 8)
+    sums = np.arange(5 * NUMBERS, dtype=np.int32)
+    kernels[2](table.ravel(), (rows * 4 + 1) * BYTES, 4, 0, lines, factors.view(np.int32)[0], sums, NUMBERS)
+    numbers = unpacked(table[rows[4:], 1 : 1 + lines])[:, :, list(ORDER)].reshape(4, lines * NUMBERS)
+    wanted = np.arange(5 * NUMBERS)
+    wanted[NUMBERS : (1 + lines) * NUMBERS] += factors.astype(np.int64) @ numbers
+    assert sums.tolist() == wanted.tolist()
 
 
 def test_several_lines_and_the_largest_sums():
