@@ -4,7 +4,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from service.embedding_kernels import Bools, Floats, Ints, rank_found
+from service.array_types import Bools, Floats, Ints
+from service.embedding_kernels import rank_found
 
 BEFORE_ALL = (float(np.inf), -1)
 """Score and item that every other ranks after."""

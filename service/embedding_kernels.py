@@ -10,13 +10,14 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from service.array_types import Bools, Floats, Ints
 from service.kernels import NOT_ELIGIBLE, holds
+from service.prefetch import LINE, prefetch
 
-Floats = NDArray[np.float32]
-Ints = NDArray[np.int32]
-Bools = NDArray[np.bool_]
 Real: TypeAlias = float | np.float32
 Whole: TypeAlias = int | np.int32
+_ITEMS_AHEAD = 4
+"""How early an item's vector is asked for."""
 
 
 @njit(nogil=True, cache=True, inline="never", fastmath={"reassoc", "contract", "nsz"})
@@ -25,6 +26,19 @@ def _dot(a: Floats, b: Floats) -> np.float32:
     for j in range(len(a)):
         total += a[j] * b[j]
     return total
+
+
+@njit(nogil=True, cache=True)
+def score_some(items: Ints, vectors: Floats, biases: Floats, query: Floats) -> Floats:
+    """Return the scores of some items, those of `score_items`; their vectors are asked for ahead."""
+    dim, flat, scores = vectors.shape[1], vectors.reshape(vectors.size), np.empty(len(items), np.float32)
+    for place in range(len(items)):
+        if place + _ITEMS_AHEAD < len(items):
+            begin = np.int64(items[place + _ITEMS_AHEAD]) * dim
+            for number in range(begin, begin + dim, LINE // 4):
+                prefetch(flat, number)
+        scores[place] = _dot(vectors[items[place]], query) + biases[items[place]]
+    return scores
 
 
 @njit(nogil=True, cache=True)
@@ -79,13 +93,12 @@ def rank_found(
     found: (k,) distinct items, nearly sorted, which is what insertion sort is good at. A score of
     0 says nothing, as in `kernels.top_k`.
     """
-    items, scores = np.empty(len(found), np.int32), np.empty(len(found), np.float32)
-    eligible = 0
-    for label in found:  # no branch on a score here, so that the next vectors are fetched meanwhile
+    items, eligible = np.empty(len(found), np.int32), 0
+    for label in found:
         item = int(label)
-        if (len(allowed) == 0 or allowed[item]) and not holds(excluded, item):
-            items[eligible], scores[eligible] = item, _dot(vectors[item], query) + biases[item]
-            eligible += 1
+        items[eligible] = item
+        eligible += (len(allowed) == 0 or allowed[item]) and not holds(excluded, item)
+    scores = score_some(items[:eligible], vectors, biases, query)
     size = 0
     for position in range(eligible):
         item, score = int(items[position]), scores[position]

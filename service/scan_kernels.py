@@ -17,7 +17,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats, Ints
-from service.embedding_kernels import _dot
+from service.embedding_kernels import score_some
 from service.kernels import NOT_ELIGIBLE, _sort_key, group_maxima, reaching
 from service.marks import indices, marks
 from service.nibbles import BYTES, LANES, NUMBERS, block_dots, dot_of
@@ -202,15 +202,15 @@ def best_items(
     items = _reaching(estimates.scores, bounds, coded, slack, bar)
     finer = _finer(items, lower, bounds, estimates.scores, coded)
     bar = _bar(items, finer, bounds, coded, slack, k, max(bar, LOWEST))
-    keys, scores, size = np.empty(len(items), np.int64), np.empty(1, np.float32), 0
-    bits = scores.view(np.int32)
+    near = marks(len(items))
     for place in range(len(items)):
-        item = items[place]
-        if finer[place] + _margin(item, ERROR, bounds, coded, slack) >= bar:
-            scores[0] = _dot(vectors[item], query) + biases[item]
-            if scores[0] >= bar and scores[0] != 0.0:
-                keys[size] = _sort_key(bits[0], item)
-                size += 1
+        near[place] = finer[place] + _margin(items[place], ERROR, bounds, coded, slack) >= bar
+    items = items[indices(near)]
+    scores = score_some(items, vectors, biases, query)
+    keys, size, bits = np.empty(len(items), np.int64), 0, scores.view(np.int32)
+    for place in range(len(items)):
+        keys[size] = _sort_key(bits[place], items[place])
+        size += scores[place] >= bar and scores[place] != 0.0
     keys = keys[:size]
     keys.sort()
     return _unpacked(keys[:k])
