@@ -2,8 +2,8 @@
 
 All work of a worker is done on its event loop, one request after the other. A limit inside the application cannot
 see what waits in sockets. So the protocol (`protocol.py`) asks this gate when a request's headers are read, starts
-one request in a turn of the loop, and goes on reading between two of them: what has to wait is counted here, and a
-refusal takes some ten microseconds and waits for one answer at most.
+few requests in a turn of the loop, and goes on reading between two of them: what has to wait is counted here, and a
+refusal takes some ten microseconds and waits for one turn at most.
 (A hop to a thread would let the loop read meanwhile, too, but costs every request; RELIABILITY.md has figures.)
 """
 
