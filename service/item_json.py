@@ -8,10 +8,11 @@ import orjson
 from numpy.typing import NDArray
 
 from service import json_kernels
-from service.array_types import Ints
+from service.array_types import Bytes, Ints
 from service.cg.base import Candidates
+from service.copying import PIECE
 from service.ids import IdArray, IdIndex
-from service.json_kernels import Bytes, Starts
+from service.json_kernels import Starts
 
 
 class Texts:
@@ -21,7 +22,7 @@ class Texts:
 
     def __init__(self, joined: bytes, starts: Starts) -> None:
         """Take the texts and where each begins, and the end of all."""
-        self.bytes: Bytes = np.frombuffer(joined, np.uint8)
+        self.bytes: Bytes = np.frombuffer(joined + bytes(PIECE), np.uint8)
         self.starts = starts
         self.longest = int(np.diff(starts).max(initial=0))
 

@@ -1,7 +1,8 @@
 """Writes the items of an answer as JSON, byte by byte: serial, nogil, compiled once and cached.
 
 Texts are UTF-8 bytes in one array; text i is `texts[starts[i] : starts[i + 1] - 1]`, the byte left out
-being a separator. Scores come as JSON numbers with commas between, as orjson writes an array.
+being a separator, and PIECE bytes follow the last one. Scores come as JSON numbers with commas between, as orjson
+writes an array.
 """
 
 from typing import Any
@@ -10,38 +11,35 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-Bytes = NDArray[np.uint8]
-Ints = NDArray[np.int32]
+from service.array_types import Bytes, Ints
+from service.copying import PIECE, append
+
 Starts = NDArray[np.int64]
 
 
 def _constant(text: bytes) -> Bytes:
-    return np.frombuffer(text, np.uint8)
+    return np.frombuffer(text + bytes(PIECE), np.uint8)
 
 
 _ITEM, _SCORE, _CG, _RANK = map(_constant, (b'{"item_id":', b',"score":', b',"cg":', b',"cg_rank":'))
 _FILL, _MIX_FILL = map(_constant, (b'null,"fill":true', b',"cg":null,"cg_rank":null'))
 _COMMA, _END, _ZERO = ord(","), ord("}"), ord("0")
 ROOM = 128
-"""No item needs more bytes than this beside its texts: the keys, and numbers of at most 20 bytes."""
+"""No item needs more bytes than this beside its texts: the keys, numbers of at most 20 bytes, and PIECE."""
 
 
 @njit(nogil=True, cache=True)
-def _copy(out: Bytes, size: int, source: Bytes, start: int, stop: int) -> int:
-    """Append source[start:stop] to the first `size` bytes of `out`; return the new size."""
-    for at in range(start, stop):
-        out[size] = source[at]
-        size += 1
-    return size
+def _append_constant(out: Bytes, size: int, constant: Bytes) -> int:
+    return append(out, size, constant, 0, len(constant) - PIECE)
 
 
 @njit(nogil=True, cache=True)
-def _copy_text(out: Bytes, size: int, texts: Bytes, starts: Starts, text: int) -> int:
-    return _copy(out, size, texts, starts[text], starts[text + 1] - 1)
+def _append_text(out: Bytes, size: int, texts: Bytes, starts: Starts, text: int) -> int:
+    return append(out, size, texts, starts[text], starts[text + 1] - 1)
 
 
 @njit(nogil=True, cache=True)
-def _copy_number(out: Bytes, size: int, scores: Bytes, at: int) -> tuple[int, int]:
+def _append_number(out: Bytes, size: int, scores: Bytes, at: int) -> tuple[int, int]:
     """Append the number that begins at scores[at]; also return where the next one begins."""
     while at < len(scores) and scores[at] != _COMMA:
         out[size] = scores[at]
@@ -70,10 +68,10 @@ def write_items(texts: Bytes, starts: Starts, longest: int, items: Ints, scores:
     out = np.empty(len(items) * (longest + ROOM), np.uint8)
     size, at = 0, 0
     for item in items:
-        size = _copy(out, size, _ITEM, 0, len(_ITEM))
-        size = _copy_text(out, size, texts, starts, item)
-        size = _copy(out, size, _SCORE, 0, len(_SCORE))
-        size, at = _copy_number(out, size, scores, at)
+        size = _append_constant(out, size, _ITEM)
+        size = _append_text(out, size, texts, starts, item)
+        size = _append_constant(out, size, _SCORE)
+        size, at = _append_number(out, size, scores, at)
         out[size], out[size + 1] = _END, _COMMA
         size += 2
     return out[:size]
@@ -85,12 +83,12 @@ def write_fill(texts: Bytes, starts: Starts, longest: int, items: Ints, of_mix: 
     out = np.empty(len(items) * (longest + ROOM), np.uint8)
     size = 0
     for item in items:
-        size = _copy(out, size, _ITEM, 0, len(_ITEM))
-        size = _copy_text(out, size, texts, starts, item)
-        size = _copy(out, size, _SCORE, 0, len(_SCORE))
-        size = _copy(out, size, _FILL, 0, len(_FILL))
+        size = _append_constant(out, size, _ITEM)
+        size = _append_text(out, size, texts, starts, item)
+        size = _append_constant(out, size, _SCORE)
+        size = _append_constant(out, size, _FILL)
         if of_mix:
-            size = _copy(out, size, _MIX_FILL, 0, len(_MIX_FILL))
+            size = _append_constant(out, size, _MIX_FILL)
         out[size], out[size + 1] = _END, _COMMA
         size += 2
     return out[:size]
@@ -112,13 +110,13 @@ def write_blend(
     out = np.empty(len(items) * (longest + len(names) + ROOM), np.uint8)
     size, at = 0, 0
     for place in range(len(items)):
-        size = _copy(out, size, _ITEM, 0, len(_ITEM))
-        size = _copy_text(out, size, texts, starts, items[place])
-        size = _copy(out, size, _SCORE, 0, len(_SCORE))
-        size, at = _copy_number(out, size, scores, at)
-        size = _copy(out, size, _CG, 0, len(_CG))
-        size = _copy_text(out, size, names, name_starts, cgs[place])
-        size = _copy(out, size, _RANK, 0, len(_RANK))
+        size = _append_constant(out, size, _ITEM)
+        size = _append_text(out, size, texts, starts, items[place])
+        size = _append_constant(out, size, _SCORE)
+        size, at = _append_number(out, size, scores, at)
+        size = _append_constant(out, size, _CG)
+        size = _append_text(out, size, names, name_starts, cgs[place])
+        size = _append_constant(out, size, _RANK)
         size = _whole(out, size, ranks[place])
         out[size], out[size + 1] = _END, _COMMA
         size += 2
@@ -127,7 +125,7 @@ def write_blend(
 
 def warm_up() -> None:
     """Compile for the types it is called with: bytes are a read-only array, joined ones may be written to."""
-    texts: Any = np.frombuffer(b"1,", np.uint8)
+    texts: Any = np.frombuffer(b"1," + bytes(PIECE), np.uint8)
     starts, items = np.array([0, 2], np.int64), np.zeros(1, np.int32)
     for mapped in (items, items.copy()):
         mapped.flags.writeable = mapped is items
