@@ -7,7 +7,7 @@ Where the history is at hand, there is nothing to wait for, and the server's pro
 
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,8 +22,10 @@ from service.serving import Holder, Serving
 REQUEST_ID = b"x-request-id"
 _SANE_REQUEST_ID = re.compile(b"[!-~]{1,128}")
 _JSON = (b"content-type", b"application/json")
-_LONG_WAY = "long way"
-"""In the state of a request that the short way could not answer."""
+_LONG_WAY, _READ = "long way", "read"
+"""In the state of a request: that the short way could not answer it; what was read, where its history is awaited."""
+
+_NO_STATE: Mapping[str, Any] = {}
 
 Headers = Sequence[tuple[bytes, bytes]]
 Written = tuple[Headers, bytes]
@@ -60,7 +62,9 @@ class HotApp(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the short way where that is possible."""
         answer = (
-            await self._answer(scope) if scope["type"] == "http" and _LONG_WAY not in scope.get("state", ()) else None
+            await self._answer(scope)
+            if scope["type"] == "http" and _LONG_WAY not in scope.get("state", _NO_STATE)
+            else None
         )
         if answer is None:
             await super().__call__(scope, receive, send)
@@ -72,7 +76,7 @@ class HotApp(FastAPI):
     async def _answer(self, scope: Scope) -> Written | None:
         """As `at_once`, but wait for the history."""
         try:
-            hot = self._read(scope)
+            hot = scope.get("state", _NO_STATE).get(_READ) or self._read(scope)
             if hot is None:
                 return None
             stored = await hot.serving.history.get(hot.asked.request.user_id)
@@ -82,8 +86,13 @@ class HotApp(FastAPI):
 
     def _read_with_history(self, scope: Scope) -> tuple[_Hot, Lookup] | None:
         hot = self._read(scope)
-        stored = hot.serving.history.at_hand(hot.asked.request.user_id) if hot else None
-        return (hot, stored) if hot and stored else None
+        if hot is None:
+            return None
+        stored = hot.serving.history.at_hand(hot.asked.request.user_id)
+        if stored is None:
+            scope.setdefault("state", {})[_READ] = hot
+            return None
+        return hot, stored
 
     def _read(self, scope: Scope) -> _Hot | None:
         """Read a request; None: not one of a hot route."""

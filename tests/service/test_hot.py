@@ -82,3 +82,15 @@ def test_a_mounted_app_goes_the_long_way(client: Client) -> None:
     scope |= {"headers": [], "root_path": "/prefix", "scheme": "http", "server": ("test", 80)}
     client.run(client.app(scope, None, send))
     assert sent[0]["status"] == 200
+
+
+def test_what_was_read_while_the_history_had_to_be_awaited_is_not_read_again(
+    client: Client, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    serving = client.app.state.holder.serving
+    monkeypatch.setattr(type(serving.history), "at_hand", lambda *_: None)
+    scope = {"type": "http", "method": "GET", "path": f"/candidates/{USER}", "query_string": b"n=2", "headers": []}
+    assert client.app.at_once([scope]) == [None]
+    monkeypatch.setattr(type(client.app), "_read", _unreachable)
+    _, content = client.run(client.app._answer(scope))
+    assert json.loads(content)["returned"] == 2
