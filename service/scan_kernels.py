@@ -217,6 +217,17 @@ def best_items(
 
 
 @njit(nogil=True, cache=True)
+def first_items(
+    codes: ScanCodes, vectors: Floats, biases: Floats, slack: Any, query: Floats, excluded: Ints, k: int
+) -> tuple[Ints, Floats, CodedQuery, Estimates]:
+    """Return `best_items` of a query, and what it takes to find more: one call, since each costs microseconds."""
+    coded = code_query(query)
+    estimates = estimate(codes.upper, codes.bounds, biases, coded, excluded)
+    items, scores = best_items(codes, vectors, biases, slack, query, coded, estimates, k)
+    return items, scores, coded, estimates
+
+
+@njit(nogil=True, cache=True)
 def _unpacked(keys: NDArray[np.int64]) -> tuple[Ints, Floats]:
     """Return the items and scores of sorted keys."""
     items, bits = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)

@@ -7,7 +7,7 @@ import numpy as np
 from service import scan_kernels
 from service.array_types import Floats, Ints
 from service.cg.base import Candidates, ItemMap, ScoreRanking
-from service.scan_kernels import ScanCodes
+from service.scan_kernels import CodedQuery, Estimates, ScanCodes
 
 MAX_SHARE = 1 / 16
 """For a larger share of all items the codes give up too little: a scan of all vectors is as fast."""
@@ -33,11 +33,10 @@ class CodedRanking:
     """As `ScoreRanking` of the scores of all items, the same items and scores, but most are never computed."""
 
     def __init__(self, coded: CodedVectors, vector: Floats, excluded: Ints, items: ItemMap, scores: Scores) -> None:
-        """Estimate all scores for a user vector; excluded: model's items; scores: scores all vectors."""
-        self._coded, self._vector, self._items, self._scores = coded, vector, items, scores
-        codes = coded.codes
-        self._query = scan_kernels.code_query(vector)
-        self._estimates = scan_kernels.estimate(codes.upper, codes.bounds, coded.biases, self._query, excluded)
+        """Take a user vector; excluded: model's items; scores: scores all vectors."""
+        self._coded, self._items, self._scores = coded, items, scores
+        self._vector, self._excluded = vector.copy(), excluded.copy()  # mapped ones would be other types to numba
+        self._estimated: tuple[CodedQuery, Estimates] | None = None
         self._found: Candidates | None = None
         self._exact: ScoreRanking | None = None
 
@@ -54,14 +53,10 @@ class CodedRanking:
     def _search(self, k: int) -> Candidates | None:
         """Return the best k, None if the codes cannot tell."""
         coded = self._coded
-        items, scores = scan_kernels.best_items(
-            coded.codes,
-            coded.vectors,
-            coded.biases,
-            coded.slack,
-            self._vector,
-            self._query,
-            self._estimates,
-            k,
-        )
+        of_items = coded.codes, coded.vectors, coded.biases, coded.slack, self._vector
+        if self._estimated is None:
+            items, scores, query, estimates = scan_kernels.first_items(*of_items, self._excluded, k)
+            self._estimated = query, estimates
+        else:
+            items, scores = scan_kernels.best_items(*of_items, *self._estimated, k)
         return Candidates(self._items.release_items(items), scores) if len(items) == k else None
