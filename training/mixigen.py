@@ -66,6 +66,8 @@ class Config(BaseModel):
     """Whether it is told what each user made of each generator's candidates before: an array over users."""
     max_requests: int = Field(default=8_000, ge=2)
     """Requests drawn from the candidate log."""
+    min_users: int = Field(default=50, ge=1)
+    """Users whose requests the candidate log must hold: from fewer it learns who they are, not who supplies whom."""
     later_share: float = Field(default=0.2, gt=0, lt=1)
     """The last requests in time, on which early stopping is judged."""
     patience: int = Field(default=20, ge=1)

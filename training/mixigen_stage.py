@@ -102,8 +102,19 @@ def make_stage(
 
 
 def make_log(stage: Stage, config: mixigen.Config) -> dict[bool, Part]:
-    """Return the candidate log of both ways."""
-    return _ways(stage, "log", config.max_requests)
+    """Return the candidate log of both ways.
+
+    Raises:
+        DataError: too few users came back.
+    """
+    log = _ways(stage, "log", config.max_requests)
+    users = len(np.unique(log[False].requests.user))
+    if users < config.min_users:
+        raise DataError(
+            f"the candidate log has requests of {users} users whom the generators knew; wanted {config.min_users} "
+            "(min_users): a blender learns from users who come back"
+        )
+    return log
 
 
 def take_served(

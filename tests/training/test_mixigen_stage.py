@@ -137,3 +137,9 @@ def test_models_of_a_release_are_those_that_made_it(tmp_path):
     release = store.publish(drafts)
     again = list(fit(build(blending.log()), mixigen_stage.models_of(store, release)))
     assert {draft.name: draft.config for draft in again} == {draft.name: draft.config for draft in drafts}
+
+
+def test_a_log_whose_users_do_not_come_back_teaches_nothing(stage):
+    config = blending.SMALL.model_copy(update={"min_users": 10_000})
+    with pytest.raises(DataError, match=r"requests of \d+ users whom the generators knew; wanted 10000"):
+        mixigen_stage.make_log(stage, config)
