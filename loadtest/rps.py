@@ -8,7 +8,7 @@ settings, one process each, on core 0; the client (wrk if there is one, else the
 connections. Each round drives every server in turn with users drawn uniformly from the release; a ratio is
 the median of the rounds' ratios. "CPU" is the server's processor time per request, which noise on the machine
 disturbs least. The service's overload gate is set so that it refuses nobody. p99 is taken open-loop at 70 % of a
-case's peak, of the floor at that same rate.
+case's peak (--share), of the floor at that same rate.
 """
 
 import argparse
@@ -70,8 +70,8 @@ def main() -> None:
     """Measure and print."""
     args = _arguments()
     names = args.cases or cases_of(args.store)
-    rows = measure(args.store, names, args.n, args.rounds, args.seconds, args.tail)
-    print(table(rows))
+    rows = measure(args.store, names, args.n, args.rounds, args.seconds, args.share if args.tail else 0)
+    print(table(rows, args.share))
     if args.json:
         text = json.dumps([asdict(row) for row in rows], indent=1)
         sys.stdout.write(text) if args.json == "-" else Path(args.json).write_text(text)
@@ -85,6 +85,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--seconds", type=float, default=3.0, help="of one case in one round")
     parser.add_argument("--no-tail", dest="tail", action="store_false", help="leave p99 out")
+    parser.add_argument("--share", type=float, default=SHARE_OF_PEAK, help="of its peak, at which p99 is taken")
     parser.add_argument("--json", help="file, or - for standard output")
     return parser.parse_args()
 
@@ -95,8 +96,8 @@ def cases_of(store: Path) -> list[str]:
     return [*sorted({POPULAR, *artifacts} - {DATA, MIXIGEN}), MIX]
 
 
-def measure(store: Path, names: Sequence[str], n: int, rounds: int, seconds: float, tail: bool) -> list[Row]:
-    """Start everything, drive it in turn, sum it up."""
+def measure(store: Path, names: Sequence[str], n: int, rounds: int, seconds: float, share: float) -> list[Row]:
+    """Start everything, drive it in turn, sum it up; share: of a case's peak at which p99 is taken, 0: not at all."""
     users = paths.sample(paths.users_of(store), SAMPLE, seed=0)
     asked = {name: [_path(name, user, n) for user in users] for name in names}
     with contextlib.ExitStack() as running:
@@ -112,7 +113,8 @@ def measure(store: Path, names: Sequence[str], n: int, rounds: int, seconds: flo
         shots = [{case.name: _drive(case, seconds, seed) for case in cases} for seed in range(1, rounds + 1)]
         rows = [_row(case.name, shots, _recall(store, case.name)) for case in cases]
         return [
-            _with_tail(case, row, cases[0], seconds) if tail else row for case, row in zip(cases, rows, strict=True)
+            _with_tail(case, row, cases[0], seconds, share) if share else row
+            for case, row in zip(cases, rows, strict=True)
         ]
 
 
@@ -147,11 +149,11 @@ def _row(name: str, shots: Sequence[dict[str, Shot]], recall: tuple[float, float
     )
 
 
-def _with_tail(case: Case, row: Row, floor: Case, seconds: float) -> Row:
-    rate = SHARE_OF_PEAK * row.per_second
+def _with_tail(case: Case, row: Row, floor: Case, seconds: float, share: float) -> Row:
+    rate = share * row.per_second
     own, base = (
         client.drive(each.server.url, each.paths, seconds, 1, {CLIENT_CORE}, rate).p99_ms if rate <= top else None
-        for each, top in ((case, rate), (floor, SHARE_OF_PEAK * row.per_second / max(row.ratio, 1)))
+        for each, top in ((case, rate), (floor, share * row.per_second / max(row.ratio, 1)))
     )
     return Row(**{**asdict(row), "p99_ms": own, "floor_p99_ms": base})
 
@@ -164,9 +166,10 @@ def _recall(store: Path, name: str) -> tuple[float, float] | None:
     return None
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[Row], share: float = SHARE_OF_PEAK) -> str:
     """Return the rows as Markdown."""
-    lines = ["| case | requests/s | × floor | CPU µs | CPU, × floor | p99 ms at 70 % | floor's | recall@10 / @50 |"]
+    tail = f"p99 ms at {share:.0%} | floor's".replace("%", " %")
+    lines = [f"| case | requests/s | × floor | CPU µs | CPU, × floor | {tail} | recall@10 / @50 |"]
     lines.append("|---|---|---|---|---|---|---|---|")
     for row in rows:
         tail = [f"{value:.2f}" if value else "" for value in (row.p99_ms, row.floor_p99_ms)]

@@ -6,7 +6,7 @@ from tests.stores import tiny_store
 
 def test_every_case_is_driven_and_compared_with_the_floor(tmp_path):
     store = tiny_store(tmp_path)
-    rows = rps.measure(store.root, ["popular", "ease", "mix"], n=5, rounds=1, seconds=0.3, tail=False)
+    rows = rps.measure(store.root, ["popular", "ease", "mix"], n=5, rounds=1, seconds=0.3, share=0)
     assert [row.name for row in rows] == ["floor", "asgi", "popular", "ease", "mix"]
     assert rows[0].ratio == rows[0].cpu_ratio == 1
     assert all(row.per_second > 0 and row.cpu_us > 0 for row in rows)
