@@ -43,6 +43,11 @@ def encode(vectors: Floats) -> ScanCodes:
     return ScanCodes(upper, lower, bounds)
 
 
+def codes_for(vectors: Floats) -> ScanCodes | None:
+    """Return the codes of item vectors if they make the exact ranking by these vectors faster."""
+    return encode(vectors) if worthwhile(vectors) else None
+
+
 def worthwhile(vectors: Floats) -> bool:
     """Whether codes make the exact ranking by these vectors faster."""
     return len(vectors) >= MIN_ITEMS and vectors.shape[1] >= MIN_DIM

@@ -7,18 +7,21 @@ from functools import cached_property
 import numpy as np
 
 from service import registry
-from service.array_types import Ints, Longs
+from service.array_types import Floats, Ints, Longs
 from service.ids import Id
 from service.registry import Release
 from service.store import Store
 from training import metrics
 from training.evaluation import Settings, TestSet, lists, make_test_set
 from training.events import read_events
+from training.fitting import Model, fit
+from training.interactions import build
 from training.pipeline import Log, Plan
 from training.report.interval import mean_and_half
 from training.report.kept import Kept
 
 SEED = 0
+EASE = "ease"
 MOST_UNITS, QUICK_UNITS = 10_000, 1_500
 """At most so many requests (or users) are drawn of the test part; with `--quick`."""
 
@@ -54,6 +57,17 @@ class Bench:
     def release(self) -> Release:
         """The release as it would be served."""
         return registry.load(self.store)
+
+    @cached_property
+    def dense_ease(self) -> Floats:
+        """All weights of the release's EASE, (n, n): fitted anew where it is served in another form."""
+        arrays = self.store.artifact(EASE, self.versions[EASE]).arrays
+        if "weights" in arrays:
+            return arrays["weights"]
+        values = next(model.values for model in self.plan.models if model.name == EASE)
+        model = Model(EASE, EASE, {**values, "serve_top_k": None, "serve_columns": None})
+        *_, draft = fit(build(read_events(self.log.train)), [model])
+        return draft.arrays["weights"]
 
     def test(self, exclude_seen: bool) -> TestSet:
         """Return what is to be found in the test part.

@@ -5,15 +5,13 @@ from typing import Any
 
 import numpy as np
 
-from service.artifact import Artifact
 from service.cg.base import ItemMap
-from service.cg.linear import LinearItemToItemCG, sparse_scorer
+from service.cg.linear import LinearItemToItemCG, dense_scorer, sparse_scorer
 from training.pipeline import say
-from training.report.bench import Bench
+from training.report.bench import EASE, Bench
 from training.report.model import Chart, Section, Table, around, missing
 from training.top_weights import keep_largest
 
-EASE = "ease"
 KEPT = (10, 30, 100, 300, 1000)
 TITLE = "Pruning of EASE"
 Row = dict[str, float]
@@ -23,7 +21,7 @@ def pruning(bench: Bench) -> list[Section]:
     """Serve pruned copies of the dense matrix, and evaluate them as they would be served."""
     rows = {k: row for k in (*KEPT, None) if (row := pruned_to(bench, k))}
     if not rows:
-        return [missing(TITLE, "the release has no EASE that is stored dense")]
+        return [missing(TITLE, "the release has no EASE, or one from a sparse inverse")]
     dense = rows[None]
     table: Table = {"dense" if k is None else f"{k} largest of a row": row for k, row in reversed(rows.items())}
     good = [k for k, row in rows.items() if row["recall@50"] >= dense["recall@50"] - dense["± recall@50"]]
@@ -46,8 +44,8 @@ def pruned_to(bench: Bench, k: int | None) -> Row | None:
     if EASE not in bench.versions:
         return None
     manifest = bench.store.manifest(EASE, bench.versions[EASE])
-    entry = manifest.arrays.get("weights")
-    if entry is None or (k is not None and 2 * k >= entry.shape[0]):  # a sparse weight has an index beside it
+    n = manifest.arrays["item_ids"].shape[0]
+    if manifest.config["sparse_inv"] or (k is not None and 2 * k >= n):  # a sparse weight has an index beside it
         return None
     row: Row = bench.kept.once(f"pruning {k}", lambda: _measure(bench, k))
     return row
@@ -55,21 +53,17 @@ def pruned_to(bench: Bench, k: int | None) -> Row | None:
 
 def _measure(bench: Bench, k: int | None) -> Row:
     say(f"pruning: {k or 'dense'}")
+    W = bench.dense_ease
+    scorer, size = dense_scorer(W), W.nbytes
+    if k is not None:
+        pruned = keep_largest(W, k)
+        indptr, columns = pruned.indptr.astype(np.int64), pruned.indices.astype(np.int32)
+        scorer = sparse_scorer(indptr, columns, pruned.data.astype(np.float32))
+        size = pruned.data.size * 8 + indptr.nbytes
     artifact = bench.store.artifact(EASE, bench.versions[EASE])
-    if k is None:
-        return {"MiB": round(artifact.arrays["weights"].nbytes / 2**20, 2)} | _recall(bench, bench.release.cgs[EASE])
-    cg, size = _pruned(bench, artifact, k)
-    return {"MiB": round(size / 2**20, 2)} | _recall(bench, cg)
-
-
-def _pruned(bench: Bench, artifact: Artifact, k: int) -> tuple[LinearItemToItemCG, int]:
-    """Return a generator of the k largest weights of a row, and their bytes."""
-    pruned = keep_largest(np.asarray(artifact.arrays["weights"]), k)
-    indptr, columns = pruned.indptr.astype(np.int64), pruned.indices.astype(np.int32)
-    scorer = sparse_scorer(indptr, columns, pruned.data.astype(np.float32))
     items = ItemMap(bench.release.items.rows_of(artifact.arrays["item_ids"]), len(bench.release.items))
     cg = LinearItemToItemCG(EASE, scorer, items, artifact.manifest.config["weighting"])
-    return cg, pruned.data.size * 8 + indptr.nbytes
+    return {"MiB": round(size / 2**20, 2)} | _recall(bench, cg)
 
 
 def _recall(bench: Bench, cg: Any) -> Row:
