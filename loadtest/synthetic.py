@@ -133,15 +133,15 @@ def _embedding(name: str, rng: np.random.Generator, size: Size) -> Draft:
         "item_vectors": items,
         "item_biases": np.zeros(size.items, np.float32),
     }
-    if name != "ann" and scan_codes.worthwhile(items):
-        arrays |= scan_codes.arrays(scan_codes.encode(items))
+    if name != "ann" and (codes := scan_codes.codes_for(items)):
+        arrays |= scan_codes.arrays(codes)
     if name != "als":
         arrays["fold_in_map"] = np.eye(DIM + 1, DIM, dtype=np.float32)
     return _draft(name, size, arrays, _graph(items) if name == "ann" else {})
 
 
 def _graph(items: NDArray[np.float32]) -> dict[str, bytes]:
-    settings = hnsw.Settings(space="l2", M=16, ef_construction=100, ef=400)
+    settings = hnsw.Settings(space="l2", M=16, ef_construction=100, ef=800)
     return hnsw.files(hnsw.build(items, np.zeros(len(items), np.float32), settings, seed=0, threads=2))
 
 
