@@ -47,7 +47,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def run(args: argparse.Namespace) -> None:
     """Fit the release's models on the first part of the log, learn to blend them, publish."""
     if args.planted:
-        config = mixigen.make_config({"target": planted_gap.TARGET, **dict(args.values)})
+        config = mixigen.make_config({**planted_gap.VALUES, **dict(args.values)})
         print(planted_gap.as_markdown(planted_gap.measure(planted_gap.PLAN, config)))
         return
     if args.candidate_log:
