@@ -32,9 +32,7 @@ LOWEST = np.float32(np.finfo(np.float32).min)
 """What every score reaches but that of an item that is not eligible."""
 ROUNDING = 2.0**-23
 """Twice what one operation on float32 may miss, relative to its result."""
-
-
-EIGHT = 8
+_EIGHT = 8
 """Items whose best estimate is kept: most of them never get a look of their own."""
 _ITEMS_AHEAD = 8
 """How early an item's codes are asked for."""
@@ -104,11 +102,11 @@ def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, ex
     for item in range(n):
         scores[item] = (count * np.float32(dots[item]) - shift) * scales[item] + biases[item]
     scores[excluded] = NOT_ELIGIBLE
-    best = np.full(-(-n // EIGHT), NOT_ELIGIBLE, np.float32)
-    for eight in range(n // EIGHT):
-        for item in range(EIGHT * eight, EIGHT * eight + EIGHT):
+    best = np.full(-(-n // _EIGHT), NOT_ELIGIBLE, np.float32)
+    for eight in range(n // _EIGHT):
+        for item in range(_EIGHT * eight, _EIGHT * eight + _EIGHT):
             best[eight] = max(best[eight], scores[item])
-    for item in range(n // EIGHT * EIGHT, n):
+    for item in range(n // _EIGHT * _EIGHT, n):
         best[-1] = max(best[-1], scores[item])
     return Estimates(scores, best)
 
@@ -144,14 +142,14 @@ def _best_estimates(estimates: Estimates, k: int) -> Ints:
     if columns >= len(best):
         return reaching(scores, least)
     eights = reaching(best, least)
-    reaches = marks(EIGHT * len(eights))
+    reaches = marks(_EIGHT * len(eights))
     for place in range(len(eights)):
-        for item in range(EIGHT):
-            score = scores[min(EIGHT * eights[place] + item, len(scores) - 1)]
-            reaches[EIGHT * place + item] = score >= least and EIGHT * eights[place] + item < len(scores)
+        for item in range(_EIGHT):
+            score = scores[min(_EIGHT * eights[place] + item, len(scores) - 1)]
+            reaches[_EIGHT * place + item] = score >= least and _EIGHT * eights[place] + item < len(scores)
     found = indices(reaches)
     for place in range(len(found)):
-        found[place] = EIGHT * eights[found[place] // EIGHT] + found[place] % EIGHT
+        found[place] = _EIGHT * eights[found[place] // _EIGHT] + found[place] % _EIGHT
     return found
 
 

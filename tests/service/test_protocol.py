@@ -169,7 +169,7 @@ def test_requests_that_arrive_together_are_answered_together(monkeypatch):
 def test_so_many_as_a_turn_has_time_for(monkeypatch):
     monkeypatch.setattr(protocol, "_WEIGHT", 1.0)
     found = turns(list(range(0, 12, 2)), 0.9 * protocol._LONGEST_TURN / 2)
-    assert [len(turn[0]) for turn in found] == [1, *[len(turn[0]) for turn in found[1:]]]
+    assert len(found[0][0]) == 1  # how long one takes is not known yet
     assert all(1 <= len(turn[0]) <= 2 for turn in found)
     assert [len(turn[0]) for turn in turns(list(range(0, 6, 2)), 2 * protocol._LONGEST_TURN)] == [1, 1, 1]
     assert max(len(turn[0]) for turn in turns(list(range(0, 60, 2)))) <= protocol._MOST_TOGETHER
