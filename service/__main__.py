@@ -8,7 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
-from service import environment
+from service import environment, kernel_cache
 from service.errors import CandgenError
 from service.settings import PREFIX, Settings, read
 from service.workers import run_folder
@@ -42,6 +42,7 @@ def main(arguments: list[str] | None = None) -> None:
     listener = listen(settings.host, settings.port)
     try:
         environment.prepare()
+        kernel_cache.forget_stale(kernel_cache.SERVICE)
     except CandgenError as error:
         _fail(str(error))
     # a worker process reads its settings from the environment

@@ -16,7 +16,10 @@ LANES = 16
 
 @intrinsic
 def _put_marked(_: Any, marked: Any, first: Any, found: Any, size: Any) -> Any:
-    """Write the places from `first` to first + 15 that are marked to found[size:]; return how many they are."""
+    """Write the places from `first` to first + 15 that are marked to found[size:]; return how many they are.
+
+    Sixteen places of `found` are written to; what follows those that are marked is of no use.
+    """
 
     def write(code: Code) -> ir.Value:
         builder, (_, first, _, size) = code.builder, code.arguments
@@ -24,7 +27,9 @@ def _put_marked(_: Any, marked: Any, first: Any, found: Any, size: Any) -> Any:
         mask = builder.icmp_unsigned("!=", marks, ir.Constant(vector(LANES, 8), [0] * LANES))
         one = builder.insert_element(ir.Constant(vector(LANES, 32), ir.Undefined), builder.trunc(first, word), word(0))
         places = builder.add(code.shuffle(one, one, [0] * LANES), ir.Constant(vector(LANES, 32), list(range(LANES))))
-        code.call(f"llvm.masked.compressstore.v{LANES}i32", ir.VoidType(), places, code.at(2, size, word), mask)
+        kept = ir.Constant(vector(LANES, 32), ir.Undefined)
+        marked = code.call(f"llvm.experimental.vector.compress.v{LANES}i32", places.type, places, mask, kept)
+        code.store(marked, 2, size)  # whole: to store only what is marked takes some processors ten times as long
         return builder.zext(
             code.call(f"llvm.ctpop.i{LANES}", ir.IntType(LANES), builder.bitcast(mask, ir.IntType(LANES))), size.type
         )

@@ -1,11 +1,16 @@
 """Options and environment of the whole suite."""
 
 import os
+from pathlib import Path
 
 import pytest
 
+from service import kernel_cache
+
 # said once and for all: numba reads it anew at every compilation, and its threads cannot become more later
 os.environ["NUMBA_NUM_THREADS"] = str(len(os.sched_getaffinity(0)))
+
+kernel_cache.forget_stale(*(Path(__file__).parents[1] / package for package in ("service", "training", "tests")))
 
 
 def pytest_addoption(parser):

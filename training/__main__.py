@@ -6,8 +6,10 @@ A usage or data error is one line on standard error and exit status 2.
 import argparse
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import NoReturn
 
+from service import kernel_cache
 from service.errors import CandgenError
 from training.cli import COMMANDS
 from training.errors import DataError
@@ -34,6 +36,7 @@ def make_parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run one subcommand; return the exit status."""
     args = make_parser().parse_args(argv)
+    kernel_cache.forget_stale(kernel_cache.SERVICE, Path(__file__).parent)
     try:
         args.run(args)
     except (CandgenError, DataError) as error:

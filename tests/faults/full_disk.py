@@ -17,7 +17,7 @@ def main(folder: Path, rounds: int) -> None:
     filler = folder / "filler"
     for turn in range(rounds):
         before, releases = store.current(), store.releases()
-        _leave(filler, turn * 512 * 1024 // rounds)
+        _leave(filler, turn * 256 * 1024 // rounds)
         try:
             tiny_store(folder / "store", seed=turn + 1)
             published += 1
