@@ -88,8 +88,8 @@ def mix(release: Release, request: MixRequest, stored: History | None, watch: Wa
     recipe, degraded = _recipe(release, request, strategy, cgs, query, context)
     strategy = RRF if degraded else strategy
     run = _Run(strategy, recipe, request.explain)
-    asked = [] if _only_popular_has_any(cgs, query) else cgs
-    lists = Lists(asked, query, request.n)
+    lists = Lists(cgs, query, request.n)
+    lists.ended[:] = _only_popular_has_any(cgs, query)  # then none is asked: what is popular is fill
     blend, found = run(lists) if watch is None else watch.run(lists, run)
     own = Candidates(blend.items, blend.score)
     return MixAnswer(

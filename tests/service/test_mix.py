@@ -8,7 +8,7 @@ import pytest
 
 from service import mix as mix_module
 from service import registry
-from service.cg.mixigen import MixiGen
+from service.cg.mixigen import STRATEGIES, MixiGen
 from service.errors import InvalidRequestError, UnknownCGError
 from service.generate import Request, generate, make_query
 from service.mix import MixRequest, default_cgs, mix
@@ -150,6 +150,26 @@ def test_unknown_user_without_history_gets_popular_fill(release):
     assert (answer.fallback, answer.user_known, len(answer.result.items)) == ("popular", False, 3)
     assert answer.slots == dict.fromkeys(TRAINED, 0)
     assert answer.degraded == []
+
+
+@pytest.fixture(scope="module")
+def with_popular(tmp_path_factory):
+    """A release whose MixiGen also blends what is popular, as published ones do."""
+    of = schema((*TRAINED, "popular"), max_position=6)
+    trees = random_trees(of, np.random.default_rng(0))
+    return registry.load(mix_store(tmp_path_factory.mktemp("popular"), trees=trees, of=of))
+
+
+@pytest.mark.parametrize("explain", [False, True])
+@pytest.mark.parametrize("strategy", STRATEGIES)
+@pytest.mark.parametrize("watched", [False, True])
+def test_unknown_user_where_popular_is_blended(with_popular, strategy, explain, watched):
+    request = MixRequest(12345, cgs=(*TRAINED, "popular"), n=3, strategy=strategy, explain=explain)
+    answer = mix(with_popular, request, None, Watch(1000) if watched else None)
+    assert (answer.fallback, answer.user_known, answer.degraded) == ("popular", False, [])
+    assert answer.result.items.tolist() == with_popular.popular.order[:3].tolist()
+    assert answer.slots == dict.fromkeys((*TRAINED, "popular"), 0)
+    assert len(ask(with_popular, cgs=request.cgs, n=3, strategy=strategy).blend) == 3
 
 
 def test_a_given_history_has_just_happened(release):
