@@ -4,7 +4,7 @@ import { element, svg, table } from "./dom.js";
 
 const WIDTH = 640;
 const HEIGHT = 300;
-const EDGE = { left: 62, right: 16, top: 34, bottom: 58 };
+const EDGE = { left: 86, right: 16, top: 34, bottom: 58 };
 const DASHES = ["", "8 4", "2 3", "10 3 2 3", "5 2", "1 4", "12 5", "6 2 2 2"];
 
 export function showCurves(target, answer, colours, slots) {
@@ -19,7 +19,7 @@ export function showCurves(target, answer, colours, slots) {
   target.replaceChildren(
     element("p", { class: "note" }, "The next place of the mix goes to the generator whose next position scores highest; so the higher a curve stays, the more places its generator gets. A dot marks the last place of its quota."),
     chart,
-    table(`Quota of ${answer.n} places that the curves imply`, ["generator", "score at 1", `at ${answer.cgs[0].scores.length}`, "quota", "supplied"], answer.cgs.map((cg) => row(cg, colours, slots))),
+    table(`Quota of ${answer.n} places that the curves imply (${Math.round(answer.latency)} ms)`, ["generator", "score at 1", `at ${answer.cgs[0].scores.length}`, "quota", "supplied"], answer.cgs.map((cg) => row(cg, colours, slots))),
   );
 }
 

@@ -3,6 +3,7 @@
 import { byId, element } from "./dom.js";
 
 const LABELS = { "": "the release's default", mixigen: "MixiGen (learned)", rrf: "reciprocal rank fusion", round_robin: "round robin", quota: "quota, equal shares" };
+const NOBODY = "0"; // the user of a history that is given without one: stored histories and vectors play no part then
 const KEPT = ["user", "history", "n", "strategy", "seen", "compare", "hour", "day", "city", "store"];
 
 export function fillForm({ about, cgs, mixigen, colours }, releases) {
@@ -16,7 +17,12 @@ export function fillForm({ about, cgs, mixigen, colours }, releases) {
   byId("cgs").append(...cgs.map((name) => checkbox(name, colours[name], (chosen.length ? chosen : cgs).includes(name))));
   byId("context").disabled = !mixigen;
   byId("context-note").textContent = mixigen ? `Hours are those of ${about.timezone}.` : "Only a MixiGen looks at the context; this release has none.";
-  for (const id of ["n", "hour"]) byId(id).addEventListener("input", showValues);
+  for (const [id, offered] of [["city", about.cities], ["store", about.stores]]) byId(id).closest("label").hidden = !offered.length;
+  for (const id of ["n", "hour", "history"]) byId(id).addEventListener("input", showValues);
+}
+
+export function isAsked() {
+  return Boolean(byId("user").value || byId("history").value.trim());
 }
 
 export function readForm({ about, mixigen }) {
@@ -30,7 +36,8 @@ export function readForm({ about, mixigen }) {
   // the MixiGen's own order, which settles its ties
   if (mixigen) cgs.sort((a, b) => mixigen.cgs.indexOf(a) - mixigen.cgs.indexOf(b));
   const history = value("history").split(/[\s,;]+/).filter(Boolean);
-  return { user: value("user"), history, n: Number(value("n")), strategy: value("strategy"), compare: value("compare"), cgs, filters, context };
+  const nobody = !value("user") && history.length > 0;
+  return { user: nobody ? NOBODY : value("user"), nobody, history, n: Number(value("n")), strategy: value("strategy"), compare: value("compare"), cgs, filters, context };
 }
 
 export function settingsToUrl() {
@@ -46,7 +53,7 @@ export function restore() {
   for (const box of byId("cgs").querySelectorAll("input")) if (given.getAll("toggle").includes(box.value)) box.checked = !box.checked;
   if (byId("history").value) byId("history").closest("details").open = true;
   showValues();
-  return Boolean(byId("user").value);
+  return isAsked();
 }
 
 function showValues() {
@@ -55,6 +62,8 @@ function showValues() {
   const text = hour < 0 ? "now" : `${String(hour).padStart(2, "0")}:00`;
   byId("hour-shown").textContent = text;
   byId("hour").setAttribute("aria-valuetext", text);
+  byId("day").disabled = hour < 0;
+  byId("user").required = !byId("history").value.trim();
 }
 
 function options(id, values) {

@@ -31,6 +31,7 @@ function historyColumn(settings, user) {
   return {
     title: "History",
     history: true,
+    latency: user.latency,
     note: given.length ? "as given, newest first" : `newest first${user.distinct_items > stored.length ? `, ${stored.length} of ${user.distinct_items}` : ""}`,
     items: given.length ? given.reverse() : stored,
     empty: user.user_known ? "Empty." : "Nothing is known of this user.",

@@ -5,19 +5,21 @@ import { setUpBoard, showBoard } from "./board.js";
 import { showCurves, showSlots } from "./curves.js";
 import { byId, element } from "./dom.js";
 import { listsOf } from "./lists.js";
-import { fillForm, readForm, restore, settingsToUrl } from "./form.js";
+import { fillForm, isAsked, readForm, restore, settingsToUrl } from "./form.js";
 import { showRelease } from "./release.js";
 import { setUpTabs } from "./tabs.js";
 
 const RETRY_MS = 1000;
+const PAUSE_MS = 150; // a slider moves several places before anything is asked
 let known; // what the release offers: {about, cgs, mixigen, colours}
 let running = 0;
+let waiting;
 
 async function offer() {
   try {
     const [about, { cgs, mixigen }, { releases }] = await Promise.all([api.about(), api.generators(), api.releases()]);
     const colours = Object.fromEntries(cgs.map((cg, place) => [cg.name, place]));
-    known = { about, cgs: cgs.map((cg) => cg.name), mixigen, colours };
+    known = { about, cgs: cgs.map((cg) => cg.name), mixigen, colours, releases };
     byId("served").textContent = `release ${about.release}`;
     fillForm(known, releases);
     byId("problem").hidden = true;
@@ -34,8 +36,14 @@ function listen() {
     event.preventDefault();
     if (known) show();
   });
-  byId("form").addEventListener("change", (event) => known && event.target.id !== "user" && byId("user").value && show());
+  byId("form").addEventListener("change", (event) => known && event.target.id !== "user" && isAsked() && soon());
   byId("another").addEventListener("click", () => known && another());
+}
+
+function soon() {
+  byId("form").setAttribute("aria-busy", "true");
+  clearTimeout(waiting);
+  waiting = setTimeout(show, PAUSE_MS);
 }
 
 function another() {
@@ -45,6 +53,7 @@ function another() {
 }
 
 async function show() {
+  clearTimeout(waiting);
   const settings = readForm(known);
   if (!settings.user) return byId("user").reportValidity();
   const run = ++running; // only the last question asked is shown
@@ -53,13 +62,33 @@ async function show() {
   byId("status").textContent = settings.compare ? `Asking; loading ${settings.compare} can take a while …` : "Asking …";
   try {
     const sides = [await listsOf(settings, known, undefined)];
-    if (settings.compare) sides.push(await listsOf(settings, known, settings.compare));
+    if (settings.compare && run === running) sides.push(await other(settings));
     if (run === running) await render(settings, sides);
+    await readAnewIfReplaced(sides[0].user.release);
   } catch (error) {
     if (run === running) showProblem(error);
+    await readAnewIfReplaced().catch(() => undefined); // what is wrong has been said
   } finally {
     if (run === running) byId("form").removeAttribute("aria-busy");
   }
+}
+
+async function other(settings) {
+  // what the other release can be asked; what it cannot stays out, and is named
+  const { artifacts } = known.releases.find((release) => release.release === settings.compare);
+  const cgs = settings.cgs.filter((name) => name === "popular" || name in artifacts);
+  const strategy = settings.strategy === "mixigen" && !("mixigen" in artifacts) ? "" : settings.strategy;
+  const lacking = [...settings.cgs.filter((name) => !cgs.includes(name)), ...(strategy === settings.strategy ? [] : ["MixiGen"])];
+  try {
+    return { ...(await listsOf({ ...settings, cgs, strategy }, known, settings.compare)), lacking };
+  } catch (error) {
+    return { columns: [], lacking, problem: `${error.title}: ${error.message}` };
+  }
+}
+
+async function readAnewIfReplaced(release) {
+  // the address holds the form, so the page can be read anew for a release that has taken the place of this one
+  if (release !== known.about.release && (await api.about()).release !== known.about.release) location.reload();
 }
 
 async function render(settings, sides) {
@@ -82,11 +111,12 @@ function whyNoCurves({ cgs }) {
   return untrained.length ? `MixiGen was not trained on ${untrained.join(", ")}; it blends ${known.mixigen.cgs.join(", ")}.` : "Choose at least one generator.";
 }
 
-function summary(settings, [{ user, mix, columns }]) {
-  const answers = columns.filter((column) => column.latency !== undefined).length;
+function summary(settings, [{ user, mix, columns }, other]) {
+  const answers = columns.filter((column) => !column.history && column.latency !== undefined).length;
   const unknown = mix?.unknown_items?.length ? ` Unknown items of the history: ${mix.unknown_items.join(", ")}.` : "";
-  const how = mix ? ` Mixed by ${mix.strategy}${mix.degraded.length ? ` (degraded: ${mix.degraded.join(", ")})` : ""}.` : "";
-  if (settings.history.length) return `User ${settings.user} with the ${settings.history.length} items given: ${answers} lists.${how}${unknown}`;
+  const compared = `${other?.lacking.length ? ` The other release lacks ${other.lacking.join(", ")}.` : ""}${other?.problem ? ` The other release: ${other.problem}` : ""}`;
+  const how = `${mix ? ` Mixed by ${mix.strategy}${mix.degraded.length ? ` (degraded: ${mix.degraded.join(", ")})` : ""}.` : ""}${compared}`;
+  if (settings.history.length) return `${settings.nobody ? "A user" : `User ${settings.user}`} with the ${settings.history.length} items given: ${answers} lists.${how}${unknown}`;
   if (!user.user_known) return `Nobody knows the user ${settings.user}: every list is filled from the popular items.${how}`;
   return `User ${settings.user}: ${user.distinct_items} distinct items in the history, ${answers} lists.${how}`;
 }

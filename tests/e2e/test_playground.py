@@ -5,7 +5,10 @@ import json
 import pytest
 
 from tests.e2e.conftest import Visit
-from tests.stores import item_id, user_id
+from tests.faults.process import wait_for
+from tests.mixes import mix_store
+from tests.servers import serving
+from tests.stores import item_id, tiny_store, user_id
 
 expect = pytest.importorskip("playwright.sync_api", reason="install the extra `test`: make install").expect
 
@@ -129,6 +132,56 @@ def test_a_history_that_is_given(visit: Visit) -> None:
     expected = answer(visit, "candidates", user_id=7, n=20, cg="ease", history=[str(item_id(1)), str(item_id(6))])
     assert column(visit, "ease") == [item["item_id"] for item in expected["items"]]
     assert visit.said == []
+
+
+def test_a_history_alone_is_enough(visit: Visit) -> None:
+    visit.open()
+    visit.page.get_by_text("with another history").click()
+    visit.page.locator("#history").fill(f"{item_id(1)}")
+    visit.page.get_by_role("button", name="Show candidates").click()
+    visit.page.wait_for_selector('[data-column="ease"] .item')
+    assert visit.status().startswith("A user with the 1 items given: 4 lists.")
+    visit.page.reload()
+    visit.page.wait_for_selector('[data-column="ease"] .item')
+    assert visit.said == []
+
+
+def test_a_release_that_lacks_generators_is_compared_by_those_it_has(visit: Visit) -> None:
+    def without(route) -> None:
+        found = route.fetch().json()
+        del found["releases"][-1]["artifacts"]["slim"]
+        route.fulfill(json=found)
+
+    visit.page.route("**/releases", without)
+    visit.open_board(f"?user={USER}&n=5&strategy=mixigen&compare={visit.service.store.releases()[0]}")
+    headings = visit.page.locator("#board h3").all_text_contents()
+    assert headings[:4] == ["History", "Mix served", "Mix other", "slim"]
+    assert "The other release lacks slim, MixiGen." in visit.status()
+    assert visit.said == []
+
+
+def test_a_page_is_read_anew_when_another_release_is_served(browser, tmp_path) -> None:
+    store = mix_store(tmp_path)
+    with serving(store) as service:
+        context = browser.new_context()
+        visit = Visit(context.new_page(), service)
+        visit.open_board(f"?user={USER}")
+        name = tiny_store(store.root, "uint64", seed=3).current()
+        wait_for(lambda: visit.page.request.get(f"{service.address}/cgs").json()["release"] == name, "served", 30)
+        visit.page.get_by_role("button", name="Show candidates").click()
+        expect(visit.page.locator("#served")).to_have_text(f"release {name}")
+        visit.page.wait_for_selector("#board .item")
+        context.close()
+
+
+def test_the_focus_is_never_behind_the_inspector(visit: Visit) -> None:
+    visit.page.set_viewport_size({"width": 1280, "height": 500})
+    visit.open_board(f"?user={USER}")
+    visit.page.locator('[data-column="Mix"] .item').first.focus()
+    for _ in column(visit, "Mix"):
+        visit.page.keyboard.press("ArrowDown")
+        hidden = "document.activeElement.getBoundingClientRect().bottom > inspector.getBoundingClientRect().top"
+        assert not visit.page.evaluate(hidden)
 
 
 def test_two_releases_side_by_side(visit: Visit) -> None:
