@@ -48,17 +48,23 @@ def _cgs(bench: Bench) -> list[str]:
     return list(bench.release.mixigen.cgs) if bench.release.mixigen else []
 
 
+def _trained(bench: Bench) -> int:
+    """Return the last position that MixiGen was trained on: beyond it the curves are level."""
+    return bench.release.mixigen.model.schema.max_position if bench.release.mixigen else 0
+
+
 def _curve_section(bench: Bench, scores: Scores) -> Section:
     users = list(dict.fromkeys(user for user, _ in scores))
     every = np.stack([np.mean([scores[key] for key in scores if key[0] == user], axis=0) for user in users])
     mean, half = every.mean(axis=0), Z * every.std(axis=0) / len(every) ** 0.5
     series = {
-        name: [around(at + 1, float(y), float(h)) for at, (y, h) in enumerate(zip(mean[row], half[row], strict=True))]
+        name: [around(at + 1, float(mean[row, at]), float(half[row, at])) for at in range(_trained(bench))]
         for row, name in enumerate(_cgs(bench))
     }
     first, last = (max(series, key=lambda name: series[name][at].y) for at in (0, -1))
     see = (
-        f"The higher a curve stays, the more places its generator gets: {first} begins highest, {last} ends highest; "
+        f"The higher a curve stays, the more places its generator gets: {first} begins highest, {last} ends highest, "
+        f"at the last position of the training; "
         f"means over {len(users)} users and {len(scores) // len(users)} hours, bands are 95 % intervals over users."
     )
     chart = Chart(
@@ -94,10 +100,13 @@ def _hour_section(bench: Bench, scores: Scores) -> Section:
         kind="lines", x_label="hour of the day", y_label=f"places of the first {PLACES} (mean)", series=series
     )
     name, low, high = _spread({str(hour): quotas[hour] for hour in hours})
-    see = (
-        f"Over the day {name} changes most, from {low:.1f} to {high:.1f} of {PLACES} places; a level line means that "
-        "the hour does not matter to its generator; bands are 95 % intervals over users."
+    half = max(quotas[hour][name][1] for hour in hours)
+    changes = (
+        f"Over the day {name} changes most, from {low:.1f} to {high:.1f} of {PLACES} places"
+        if high - low > half
+        else f"The hour makes no difference: no generator's places change by more than {high - low:.1f} of {PLACES}"
     )
+    see = f"{changes}; a level line means that the hour does not matter; bands are 95 % intervals over users."
     return Section(title=TITLES[1], see=see, table=table, charts=[chart])
 
 
