@@ -11,8 +11,13 @@ export async function listsOf(settings, known, release) {
   let mix;
   let curves;
   if (settings.cgs.length) {
-    mix = await api.mix({ ...mixed, strategy: settings.strategy }, release);
-    columns.push(mixColumn(mix, known.colours));
+    try {
+      mix = await api.mix({ ...mixed, strategy: settings.strategy }, release);
+      columns.push(mixColumn(mix, known.colours));
+    } catch (error) {
+      if (!release) throw error;
+      columns.push({ title: "Mix", items: [], empty: `${error.title}: ${error.message}` }); // its lists are still worth seeing
+    }
     if (!release && canCurve(settings, known)) curves = await api.curves(mixed);
   }
   for (const name of settings.cgs) columns.push(await cgColumn(name, asked, known.colours, release));

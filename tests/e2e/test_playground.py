@@ -1,14 +1,17 @@
 """The playground as a visitor meets it, in a real browser."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.e2e.conftest import Visit
 from tests.faults.process import wait_for
-from tests.mixes import mix_store
-from tests.servers import serving
-from tests.stores import item_id, tiny_store, user_id
+from tests.mixes import mix_store, mixigen_draft, schema
+from tests.servers import Service, serving
+from tests.stores import N_ITEMS, id_array, item_id, tiny_interactions, tiny_store, user_id
+from training.artifacts import data_draft
 
 expect = pytest.importorskip("playwright.sync_api", reason="install the extra `test`: make install").expect
 
@@ -146,18 +149,50 @@ def test_a_history_alone_is_enough(visit: Visit) -> None:
     assert visit.said == []
 
 
-def test_a_release_that_lacks_generators_is_compared_by_those_it_has(visit: Visit) -> None:
-    def without(route) -> None:
-        found = route.fetch().json()
-        del found["releases"][-1]["artifacts"]["slim"]
-        route.fulfill(json=found)
+@pytest.fixture(scope="module")
+def unequal(tmp_path_factory) -> Iterator[Service]:
+    """Served: all. Others, the newest first: a MixiGen without personal_top, other items, ease alone."""
+    store = mix_store(tmp_path_factory.mktemp("unequal"))
+    everything = store.release(store.current()).artifacts
+    store.publish(artifacts={name: everything[name] for name in ("data", "ease")}, keep_base=False)
+    names = [f"article {item}" for item in range(N_ITEMS)]
+    ids = id_array([item_id(item) if item < 4 else item_id(item) + 1 for item in range(N_ITEMS)], "uint64")
+    renamed = replace(tiny_interactions(), item_ids=ids, item_names=names)
+    store.publish([data_draft(renamed)], keep_base=False)
+    few = schema(("slim", "ease"), max_position=6, cities=("Berlin", "Bonn"), stores=("7",))
+    store.publish([mixigen_draft(of=few)], artifacts=dict(everything), keep_base=False)
+    store.publish(artifacts=dict(everything), keep_base=False)
+    with serving(store) as running:
+        yield running
 
-    visit.page.route("**/releases", without)
-    visit.open_board(f"?user={USER}&n=5&strategy=mixigen&compare={visit.service.store.releases()[0]}")
-    headings = visit.page.locator("#board h3").all_text_contents()
-    assert headings[:4] == ["History", "Mix served", "Mix other", "slim"]
-    assert "The other release lacks slim, MixiGen." in visit.status()
+
+def headings(visit: Visit) -> list[str]:
+    return visit.page.locator("#board h3").all_text_contents()
+
+
+def test_a_release_that_lacks_generators_is_compared_by_those_it_has(visit: Visit, unequal: Service) -> None:
+    visit.service = unequal
+    ease_alone = unequal.store.releases()[2]
+    visit.open_board(f"?user={USER}&n=5&strategy=mixigen&compare={ease_alone}")
+    assert headings(visit) == [
+        "History",
+        "Mix served",
+        "Mix other",
+        "slim",
+        "ease served",
+        "ease other",
+        "personal_top",
+    ]
+    assert "The other release lacks slim, personal_top, MixiGen." in visit.status()
+    assert visit.page.locator('.other[data-column="Mix"] > .note').text_content().endswith("rrf")
     assert visit.said == []
+
+
+def test_a_mix_that_the_other_release_cannot_make_leaves_its_lists(visit: Visit, unequal: Service) -> None:
+    visit.service = unequal
+    visit.open_board(f"?user={USER}&n=5&compare={unequal.store.releases()[-2]}")
+    assert "personal_top other" in headings(visit)
+    assert "MixiGen was not trained on personal_top" in visit.page.locator('.other[data-column="Mix"]').text_content()
 
 
 def test_a_page_is_read_anew_when_another_release_is_served(browser, tmp_path) -> None:
