@@ -195,6 +195,47 @@ def test_a_mix_that_the_other_release_cannot_make_leaves_its_lists(visit: Visit,
     assert "MixiGen was not trained on personal_top" in visit.page.locator('.other[data-column="Mix"]').text_content()
 
 
+def test_items_of_the_other_release_alone_have_its_names(visit: Visit, unequal: Service) -> None:
+    visit.service = unequal
+    query = f"?user={USER}&n=100&strategy=rrf&toggle=popular&compare={unequal.store.releases()[3]}"
+    visit.open_board(query)
+    shown = visit.page.locator('.other[data-column="popular"] .item')
+    names = dict(
+        zip(
+            shown.evaluate_all("all => all.map(one => one.dataset.item)"),
+            shown.locator("b").all_text_contents(),
+            strict=True,
+        )
+    )
+    assert names[str(item_id(3))] == "item 3"
+    assert names[str(item_id(5) + 1)] == "article 5"
+    assert visit.page.locator("#named").text_content().count(" ms") == 2
+    assert visit.said == []
+
+
+def test_questions_that_are_superseded_are_given_up(visit: Visit) -> None:
+    visit.open_board(f"?user={USER}")
+    failed: list[str] = []
+    visit.page.on("requestfailed", lambda request: failed.append(request.failure))
+    held: list[object] = []
+    visit.page.route("**/mix", lambda route: held.append(route) if not held else route.continue_())
+    asked: list[int] = []
+    visit.page.on("request", lambda request: request.url.endswith("/mix") and asked.append(request.post_data_json["n"]))
+    visit.page.get_by_role("button", name="Show candidates").click()
+    wait_for(lambda: visit.page.evaluate("1") and held, "the first question", 20)
+    visit.page.locator("#n").focus()
+    for _ in range(6):
+        visit.page.keyboard.press("ArrowRight")
+    expect(visit.page.locator("#n-shown")).to_have_text("50")
+    expect(visit.page.locator('[data-column="Mix"] .item')).to_have_count(8)
+    visit.page.wait_for_selector("#form:not([aria-busy])")
+    assert failed == ["net::ERR_ABORTED"]
+    assert asked[0] == 20
+    assert asked[-1] == 50
+    assert len(asked) < 5
+    assert visit.said == []
+
+
 def test_a_page_is_read_anew_when_another_release_is_served(browser, tmp_path) -> None:
     store = mix_store(tmp_path)
     with serving(store) as service:
