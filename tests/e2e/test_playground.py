@@ -10,7 +10,7 @@ from tests.e2e.conftest import Visit
 from tests.faults.process import wait_for
 from tests.mixes import mix_store, mixigen_draft, schema
 from tests.servers import Service, serving
-from tests.stores import N_ITEMS, id_array, item_id, tiny_interactions, tiny_store, user_id
+from tests.stores import N_ITEMS, id_array, item_id, tiny_interactions, user_id
 from training.artifacts import data_draft
 
 expect = pytest.importorskip("playwright.sync_api", reason="install the extra `test`: make install").expect
@@ -121,6 +121,38 @@ def test_curves_and_quotas(visit: Visit) -> None:
     assert sum(map(int, quotas)) == 5
     visit.page.get_by_role("checkbox", name="popular").check()
     visit.page.get_by_text("MixiGen was not trained on popular").wait_for()
+
+
+@pytest.mark.parametrize(
+    ("low", "high"), [(-0.0122, 0.3), (-0.00122, -0.0012), (-1234.5, 9e-7), (-0.000123, 0), (0.5, 0.5)]
+)
+def test_the_numbers_of_the_curves_are_whole_on_a_phone(visit: Visit, low: float, high: float) -> None:
+    cgs = [{"name": "slim", "scores": [high, low], "quota": 1}]
+    visit.page.route("**/curves", lambda route: route.fulfill(json={"release": "r", "n": 5, "cgs": cgs}))
+    visit.page.set_viewport_size({"width": 400, "height": 800})
+    visit.open_board(f"?user={USER}&n=5")
+    boxes = visit.page.locator("#curve svg > text").evaluate_all(
+        "all => all.map(one => one.getBBox()).map(({ x, width }) => [x, x + width])"
+    )
+    assert len(boxes) > 5
+    assert all(left >= 0 and right <= 640 for left, right in boxes)
+    assert visit.said == []
+
+
+def test_the_context_offers_what_has_an_effect(visit: Visit) -> None:
+    def nowhere(route) -> None:
+        route.fulfill(json={**route.fetch().json(), "cities": []})
+
+    visit.page.route("**/playground/about", nowhere)
+    visit.open_board(f"?user={USER}&day=last+day+of+the+data")
+    assert visit.page.get_by_label("City").is_hidden()
+    assert visit.page.locator("#store").is_visible()
+    expect(visit.page.get_by_label("Day")).to_be_disabled()
+    with visit.page.expect_request("**/mix") as asked:
+        visit.page.locator("#hour").press("ArrowRight")
+    expect(visit.page.get_by_label("Day")).to_be_enabled()
+    about = visit.page.request.get(f"{visit.service.address}/playground/about").json()
+    assert asked.value.post_data_json["timestamp"] == about["days"]["last day of the data"][0]
 
 
 def test_a_history_that_is_given(visit: Visit) -> None:
@@ -242,11 +274,15 @@ def test_a_page_is_read_anew_when_another_release_is_served(browser, tmp_path) -
         context = browser.new_context()
         visit = Visit(context.new_page(), service)
         visit.open_board(f"?user={USER}")
-        name = tiny_store(store.root, "uint64", seed=3).current()
+        everything = store.release(store.current()).artifacts
+        kept = {name: version for name, version in everything.items() if name != "mixigen"}
+        name = store.publish(artifacts=kept, keep_base=False).release
         wait_for(lambda: visit.page.request.get(f"{service.address}/cgs").json()["release"] == name, "served", 30)
         visit.page.get_by_role("button", name="Show candidates").click()
         expect(visit.page.locator("#served")).to_have_text(f"release {name}")
         visit.page.wait_for_selector("#board .item")
+        visit.page.get_by_text("This release has no MixiGen").wait_for()
+        assert visit.page.get_by_role("alert").count() == 0
         context.close()
 
 
