@@ -162,6 +162,7 @@ def test_a_history_that_is_given(visit: Visit) -> None:
     visit.page.locator("#history").fill(f"{item_id(1)}, {item_id(6)}\n12345")
     visit.page.get_by_role("button", name="Show candidates").click()
     visit.page.wait_for_selector('[data-column="ease"] .item')
+    visit.page.wait_for_selector("#form:not([aria-busy])")  # leaving the history has asked already
     assert visit.status().endswith("Unknown items of the history: 12345.")
     assert column(visit, "History") == ["12345", str(item_id(6)), str(item_id(1))]
     expected = answer(visit, "candidates", user_id=7, n=20, cg="ease", history=[str(item_id(1)), str(item_id(6))])
@@ -175,6 +176,7 @@ def test_a_history_alone_is_enough(visit: Visit) -> None:
     visit.page.locator("#history").fill(f"{item_id(1)}")
     visit.page.get_by_role("button", name="Show candidates").click()
     visit.page.wait_for_selector('[data-column="ease"] .item')
+    visit.page.wait_for_selector("#form:not([aria-busy])")  # leaving the history has asked already
     assert visit.status().startswith("A user with the 1 items given: 4 lists.")
     visit.page.reload()
     visit.page.wait_for_selector('[data-column="ease"] .item')
