@@ -7,12 +7,12 @@ export class Problem extends Error {
   }
 }
 
-export async function call(path, body) {
+export async function call(path, body, signal) {
   const started = performance.now();
   let answer;
   let text;
   try {
-    answer = await fetch(path, body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) });
+    answer = await fetch(path, { signal, ...(body && { method: "POST", headers: { "Content-Type": "application/json" }, body: JSON.stringify(body) }) });
     text = await answer.text();
   } catch {
     throw new Problem("No answer", "The service cannot be reached. Is it running? Try again in a moment.");
@@ -27,21 +27,20 @@ export const about = () => call("/playground/about");
 export const generators = () => call("/cgs");
 export const releases = () => call("/releases");
 
-export const user = (id, release) => call(`/playground/user?${new URLSearchParams({ user_id: id, release: release ?? "" })}`);
-export const candidates = (body, release) => call(...route("candidates", { ...body, ids: "string" }, release));
-export const mix = (body, release) => call(...route("mix", { ...body, ids: "string" }, release));
-export const curves = (body, release) => call("/playground/curves", { ...body, release });
+export const user = (id, release, signal) => call(`/playground/user?${new URLSearchParams({ user_id: id, release: release ?? "" })}`, undefined, signal);
+export const candidates = (body, release, signal) => call(...route("candidates", { ...body, ids: "string" }, release), signal);
+export const mix = (body, release, signal) => call(...route("mix", { ...body, ids: "string" }, release), signal);
+export const curves = (body, signal) => call("/playground/curves", body, signal);
 
 const known = new Map();
 
-export async function facts(ids, release) {
-  // names and categories, each item asked for once
+export async function facts(ids, release, signal) {
+  // names and categories, each item asked for once; latency undefined: nothing was asked
   const missing = [...new Set(ids)].filter((id) => !known.has(id));
-  if (missing.length) {
-    const { items } = await call("/playground/items", { ids: missing, release });
-    for (const item of items) known.set(item.item_id, item);
-  }
-  return known;
+  if (!missing.length) return { facts: known };
+  const { items, latency } = await call("/playground/items", { ids: missing, release }, signal);
+  for (const item of items) known.set(item.item_id, item);
+  return { facts: known, latency };
 }
 
 function route(name, body, release) {

@@ -4,7 +4,7 @@ import { element, svg, table } from "./dom.js";
 
 const WIDTH = 640;
 const HEIGHT = 300;
-const EDGE = { left: 86, right: 16, top: 34, bottom: 58 };
+const EDGE = { left: 100, right: 16, top: 34, bottom: 58 };
 const DASHES = ["", "8 4", "2 3", "10 3 2 3", "5 2", "1 4", "12 5", "6 2 2 2"];
 
 export function showCurves(target, answer, colours, slots) {
@@ -49,11 +49,13 @@ function axes(x, y, low, high, depth) {
   const ticks = [...new Set(marks)].map((position) => svg("text", { x: x(position), y: bottom + 22, "text-anchor": "middle" }, String(position)));
   const levels = [low, (low + high) / 2, high].flatMap((score) => [
     svg("line", { x1: EDGE.left, x2: WIDTH - EDGE.right, y1: y(score), y2: y(score), class: "grid" }),
-    svg("text", { x: EDGE.left - 6, y: y(score) + 4, "text-anchor": "end" }, Number(score.toPrecision(3)).toString()),
+    svg("text", { x: EDGE.left - 6, y: y(score) + 4, "text-anchor": "end" }, levelText(score)),
   ]);
   const above = svg("text", { x: 4, y: 20 }, "MixiGen's score");
   return [...levels, ...ticks, above, svg("text", { x: (EDGE.left + WIDTH) / 2, y: HEIGHT - 8, "text-anchor": "middle" }, "position in the generator's list")];
 }
+
+const levelText = (score) => String(Number(Number(score.toPrecision(3)).toFixed(5))); // eight characters below 1: what the edge has room for
 
 function row(cg, colours, slots) {
   const name = element("span", {}, element("i", { class: `swatch c${colours[cg.name] % 10}`, "aria-hidden": "true" }), cg.name);

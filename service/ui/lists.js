@@ -2,21 +2,27 @@
 
 import * as api from "./api.js";
 
-export async function listsOf(settings, known, release) {
+export async function listsOf(settings, known, release, signal) {
   // one call after the other, so that the time of each is its own
-  const user = await api.user(settings.user, release);
+  const user = await api.user(settings.user, release, signal);
   const columns = [historyColumn(settings, user)];
   const asked = { user_id: settings.user, n: settings.n, history: settings.history, ...settings.filters };
   const mixed = { ...asked, cgs: settings.cgs, ...settings.context };
   let mix;
   let curves;
   if (settings.cgs.length) {
-    mix = await api.mix({ ...mixed, strategy: settings.strategy }, release);
-    columns.push(mixColumn(mix, known.colours));
-    if (!release && canCurve(settings, known)) curves = await api.curves(mixed);
+    try {
+      mix = await api.mix({ ...mixed, strategy: settings.strategy }, release, signal);
+      columns.push(mixColumn(mix, known.colours));
+    } catch (error) {
+      if (!release || signal.aborted) throw error;
+      columns.push({ title: "Mix", items: [], empty: `${error.title}: ${error.message}` }); // its lists are still worth seeing
+    }
+    if (!release && canCurve(settings, known)) curves = await api.curves(mixed, signal);
   }
-  for (const name of settings.cgs) columns.push(await cgColumn(name, asked, known.colours, release));
-  return { user, mix, curves, columns };
+  for (const name of settings.cgs) columns.push(await cgColumn(name, asked, known.colours, release, signal));
+  const named = await api.facts(columns.flatMap((column) => column.items.map((item) => item.item_id)), release, signal);
+  return { user, mix, curves, columns, named };
 }
 
 function canCurve(settings, known) {
@@ -47,14 +53,15 @@ function mixColumn(mix, colours) {
   };
 }
 
-async function cgColumn(name, asked, colours, release) {
+async function cgColumn(name, asked, colours, release, signal) {
   const column = { title: name, colour: colours[name], items: [] };
   try {
-    const answer = await api.candidates({ ...asked, cg: name }, release);
+    const answer = await api.candidates({ ...asked, cg: name }, release, signal);
     const own = answer.items.filter((item) => !item.fill).length;
     const note = own < answer.returned ? `${own} of its own` : "";
     return { ...column, latency: answer.latency, note, items: answer.items.map(({ item_id, fill }) => ({ item_id, fill })) };
   } catch (error) {
+    if (signal.aborted) throw error;
     return { ...column, empty: `${error.title}: ${error.message}` };
   }
 }

@@ -12,7 +12,7 @@ import { setUpTabs } from "./tabs.js";
 const RETRY_MS = 1000;
 const PAUSE_MS = 150; // a slider moves several places before anything is asked
 let known; // what the release offers: {about, cgs, mixigen, colours}
-let running = 0;
+let asking = new AbortController(); // only the last question asked is answered and shown
 let waiting;
 
 async function offer() {
@@ -41,6 +41,7 @@ function listen() {
 }
 
 function soon() {
+  asking.abort();
   byId("form").setAttribute("aria-busy", "true");
   clearTimeout(waiting);
   waiting = setTimeout(show, PAUSE_MS);
@@ -55,32 +56,36 @@ function another() {
 async function show() {
   clearTimeout(waiting);
   const settings = readForm(known);
+  asking.abort();
+  byId("form").removeAttribute("aria-busy");
   if (!settings.user) return byId("user").reportValidity();
-  const run = ++running; // only the last question asked is shown
+  const { signal } = (asking = new AbortController());
   history.replaceState(null, "", settingsToUrl());
   byId("form").setAttribute("aria-busy", "true");
   byId("status").textContent = settings.compare ? `Asking; loading ${settings.compare} can take a while …` : "Asking …";
   try {
-    const sides = [await listsOf(settings, known, undefined)];
-    if (settings.compare && run === running) sides.push(await other(settings));
-    if (run === running) await render(settings, sides);
+    const sides = [await listsOf(settings, known, undefined, signal)];
+    if (settings.compare) sides.push(await other(settings, signal));
+    if (signal.aborted) return;
+    render(settings, sides);
     await readAnewIfReplaced(sides[0].user.release);
   } catch (error) {
-    if (run === running) showProblem(error);
+    if (signal.aborted) return;
+    showProblem(error);
     await readAnewIfReplaced().catch(() => undefined); // what is wrong has been said
   } finally {
-    if (run === running) byId("form").removeAttribute("aria-busy");
+    if (!signal.aborted) byId("form").removeAttribute("aria-busy");
   }
 }
 
-async function other(settings) {
+async function other(settings, signal) {
   // what the other release can be asked; what it cannot stays out, and is named
   const { artifacts } = known.releases.find((release) => release.release === settings.compare);
   const cgs = settings.cgs.filter((name) => name === "popular" || name in artifacts);
   const strategy = settings.strategy === "mixigen" && !("mixigen" in artifacts) ? "" : settings.strategy;
   const lacking = [...settings.cgs.filter((name) => !cgs.includes(name)), ...(strategy === settings.strategy ? [] : ["MixiGen"])];
   try {
-    return { ...(await listsOf({ ...settings, cgs, strategy }, known, settings.compare)), lacking };
+    return { ...(await listsOf({ ...settings, cgs, strategy }, known, settings.compare, signal)), lacking };
   } catch (error) {
     return { columns: [], lacking, problem: `${error.title}: ${error.message}` };
   }
@@ -91,18 +96,23 @@ async function readAnewIfReplaced(release) {
   if (release !== known.about.release && (await api.about()).release !== known.about.release) location.reload();
 }
 
-async function render(settings, sides) {
+function render(settings, sides) {
   const columns = sides.length > 1 ? paired(...sides) : sides[0].columns;
-  const facts = await api.facts(columns.flatMap((column) => column.items.map((item) => item.item_id)));
+  const { mix, curves, named } = sides[0];
   byId("problem").hidden = true;
   byId("results").hidden = false;
   byId("status").textContent = summary(settings, sides);
-  showBoard(byId("board"), columns, facts);
-  const { mix, curves } = sides[0];
+  showBoard(byId("board"), columns, named.facts);
+  byId("named").textContent = namedIn(sides);
   byId("shares").hidden = !mix;
   if (mix) showSlots(byId("slots"), mix.returned, mix.slots, known.colours);
   if (curves) showCurves(byId("curve"), curves, known.colours, mix?.slots);
   else byId("curve").replaceChildren(element("p", { class: "note" }, whyNoCurves(settings)));
+}
+
+function namedIn(sides) {
+  const latencies = sides.map((side) => side.named?.latency).filter((latency) => latency !== undefined);
+  return latencies.length ? `Names: ${latencies.map((latency) => `${latency.toFixed(1)} ms`).join(", ")}.` : "";
 }
 
 function whyNoCurves({ cgs }) {

@@ -1,14 +1,17 @@
 """The playground as a visitor meets it, in a real browser."""
 
 import json
+from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 
 from tests.e2e.conftest import Visit
 from tests.faults.process import wait_for
-from tests.mixes import mix_store
-from tests.servers import serving
-from tests.stores import item_id, tiny_store, user_id
+from tests.mixes import mix_store, mixigen_draft, schema
+from tests.servers import Service, serving
+from tests.stores import N_ITEMS, id_array, item_id, tiny_interactions, user_id
+from training.artifacts import data_draft
 
 expect = pytest.importorskip("playwright.sync_api", reason="install the extra `test`: make install").expect
 
@@ -120,6 +123,38 @@ def test_curves_and_quotas(visit: Visit) -> None:
     visit.page.get_by_text("MixiGen was not trained on popular").wait_for()
 
 
+@pytest.mark.parametrize(
+    ("low", "high"), [(-0.0122, 0.3), (-0.00122, -0.0012), (-1234.5, 9e-7), (-0.000123, 0), (0.5, 0.5)]
+)
+def test_the_numbers_of_the_curves_are_whole_on_a_phone(visit: Visit, low: float, high: float) -> None:
+    cgs = [{"name": "slim", "scores": [high, low], "quota": 1}]
+    visit.page.route("**/curves", lambda route: route.fulfill(json={"release": "r", "n": 5, "cgs": cgs}))
+    visit.page.set_viewport_size({"width": 400, "height": 800})
+    visit.open_board(f"?user={USER}&n=5")
+    boxes = visit.page.locator("#curve svg > text").evaluate_all(
+        "all => all.map(one => one.getBBox()).map(({ x, width }) => [x, x + width])"
+    )
+    assert len(boxes) > 5
+    assert all(left >= 0 and right <= 640 for left, right in boxes)
+    assert visit.said == []
+
+
+def test_the_context_offers_what_has_an_effect(visit: Visit) -> None:
+    def nowhere(route) -> None:
+        route.fulfill(json={**route.fetch().json(), "cities": []})
+
+    visit.page.route("**/playground/about", nowhere)
+    visit.open_board(f"?user={USER}&day=last+day+of+the+data")
+    assert visit.page.get_by_label("City").is_hidden()
+    assert visit.page.locator("#store").is_visible()
+    expect(visit.page.get_by_label("Day")).to_be_disabled()
+    with visit.page.expect_request("**/mix") as asked:
+        visit.page.locator("#hour").press("ArrowRight")
+    expect(visit.page.get_by_label("Day")).to_be_enabled()
+    about = visit.page.request.get(f"{visit.service.address}/playground/about").json()
+    assert asked.value.post_data_json["timestamp"] == about["days"]["last day of the data"][0]
+
+
 def test_a_history_that_is_given(visit: Visit) -> None:
     visit.open()
     visit.page.get_by_label("User id").fill("7")
@@ -127,6 +162,7 @@ def test_a_history_that_is_given(visit: Visit) -> None:
     visit.page.locator("#history").fill(f"{item_id(1)}, {item_id(6)}\n12345")
     visit.page.get_by_role("button", name="Show candidates").click()
     visit.page.wait_for_selector('[data-column="ease"] .item')
+    visit.page.wait_for_selector("#form:not([aria-busy])")  # leaving the history has asked already
     assert visit.status().endswith("Unknown items of the history: 12345.")
     assert column(visit, "History") == ["12345", str(item_id(6)), str(item_id(1))]
     expected = answer(visit, "candidates", user_id=7, n=20, cg="ease", history=[str(item_id(1)), str(item_id(6))])
@@ -140,23 +176,97 @@ def test_a_history_alone_is_enough(visit: Visit) -> None:
     visit.page.locator("#history").fill(f"{item_id(1)}")
     visit.page.get_by_role("button", name="Show candidates").click()
     visit.page.wait_for_selector('[data-column="ease"] .item')
+    visit.page.wait_for_selector("#form:not([aria-busy])")  # leaving the history has asked already
     assert visit.status().startswith("A user with the 1 items given: 4 lists.")
     visit.page.reload()
     visit.page.wait_for_selector('[data-column="ease"] .item')
     assert visit.said == []
 
 
-def test_a_release_that_lacks_generators_is_compared_by_those_it_has(visit: Visit) -> None:
-    def without(route) -> None:
-        found = route.fetch().json()
-        del found["releases"][-1]["artifacts"]["slim"]
-        route.fulfill(json=found)
+@pytest.fixture(scope="module")
+def unequal(tmp_path_factory) -> Iterator[Service]:
+    """Served: all. Others, the newest first: a MixiGen without personal_top, other items, ease alone."""
+    store = mix_store(tmp_path_factory.mktemp("unequal"))
+    everything = store.release(store.current()).artifacts
+    store.publish(artifacts={name: everything[name] for name in ("data", "ease")}, keep_base=False)
+    names = [f"article {item}" for item in range(N_ITEMS)]
+    ids = id_array([item_id(item) if item < 4 else item_id(item) + 1 for item in range(N_ITEMS)], "uint64")
+    renamed = replace(tiny_interactions(), item_ids=ids, item_names=names)
+    store.publish([data_draft(renamed)], keep_base=False)
+    few = schema(("slim", "ease"), max_position=6, cities=("Berlin", "Bonn"), stores=("7",))
+    store.publish([mixigen_draft(of=few)], artifacts=dict(everything), keep_base=False)
+    store.publish(artifacts=dict(everything), keep_base=False)
+    with serving(store) as running:
+        yield running
 
-    visit.page.route("**/releases", without)
-    visit.open_board(f"?user={USER}&n=5&strategy=mixigen&compare={visit.service.store.releases()[0]}")
-    headings = visit.page.locator("#board h3").all_text_contents()
-    assert headings[:4] == ["History", "Mix served", "Mix other", "slim"]
-    assert "The other release lacks slim, MixiGen." in visit.status()
+
+def headings(visit: Visit) -> list[str]:
+    return visit.page.locator("#board h3").all_text_contents()
+
+
+def test_a_release_that_lacks_generators_is_compared_by_those_it_has(visit: Visit, unequal: Service) -> None:
+    visit.service = unequal
+    ease_alone = unequal.store.releases()[2]
+    visit.open_board(f"?user={USER}&n=5&strategy=mixigen&compare={ease_alone}")
+    assert headings(visit) == [
+        "History",
+        "Mix served",
+        "Mix other",
+        "slim",
+        "ease served",
+        "ease other",
+        "personal_top",
+    ]
+    assert "The other release lacks slim, personal_top, MixiGen." in visit.status()
+    assert visit.page.locator('.other[data-column="Mix"] > .note').text_content().endswith("rrf")
+    assert visit.said == []
+
+
+def test_a_mix_that_the_other_release_cannot_make_leaves_its_lists(visit: Visit, unequal: Service) -> None:
+    visit.service = unequal
+    visit.open_board(f"?user={USER}&n=5&compare={unequal.store.releases()[-2]}")
+    assert "personal_top other" in headings(visit)
+    assert "MixiGen was not trained on personal_top" in visit.page.locator('.other[data-column="Mix"]').text_content()
+
+
+def test_items_of_the_other_release_alone_have_its_names(visit: Visit, unequal: Service) -> None:
+    visit.service = unequal
+    query = f"?user={USER}&n=100&strategy=rrf&toggle=popular&compare={unequal.store.releases()[3]}"
+    visit.open_board(query)
+    shown = visit.page.locator('.other[data-column="popular"] .item')
+    names = dict(
+        zip(
+            shown.evaluate_all("all => all.map(one => one.dataset.item)"),
+            shown.locator("b").all_text_contents(),
+            strict=True,
+        )
+    )
+    assert names[str(item_id(3))] == "item 3"
+    assert names[str(item_id(5) + 1)] == "article 5"
+    assert visit.page.locator("#named").text_content().count(" ms") == 2
+    assert visit.said == []
+
+
+def test_questions_that_are_superseded_are_given_up(visit: Visit) -> None:
+    visit.open_board(f"?user={USER}")
+    failed: list[str] = []
+    visit.page.on("requestfailed", lambda request: failed.append(request.failure))
+    held: list[object] = []
+    visit.page.route("**/mix", lambda route: held.append(route) if not held else route.continue_())
+    asked: list[int] = []
+    visit.page.on("request", lambda request: request.url.endswith("/mix") and asked.append(request.post_data_json["n"]))
+    visit.page.get_by_role("button", name="Show candidates").click()
+    wait_for(lambda: visit.page.evaluate("1") and held, "the first question", 20)
+    visit.page.locator("#n").focus()
+    for _ in range(6):
+        visit.page.keyboard.press("ArrowRight")
+    expect(visit.page.locator("#n-shown")).to_have_text("50")
+    expect(visit.page.locator('[data-column="Mix"] .item')).to_have_count(8)
+    visit.page.wait_for_selector("#form:not([aria-busy])")
+    assert failed == ["net::ERR_ABORTED"]
+    assert asked[0] == 20
+    assert asked[-1] == 50
+    assert len(asked) < 5
     assert visit.said == []
 
 
@@ -166,11 +276,15 @@ def test_a_page_is_read_anew_when_another_release_is_served(browser, tmp_path) -
         context = browser.new_context()
         visit = Visit(context.new_page(), service)
         visit.open_board(f"?user={USER}")
-        name = tiny_store(store.root, "uint64", seed=3).current()
+        everything = store.release(store.current()).artifacts
+        kept = {name: version for name, version in everything.items() if name != "mixigen"}
+        name = store.publish(artifacts=kept, keep_base=False).release
         wait_for(lambda: visit.page.request.get(f"{service.address}/cgs").json()["release"] == name, "served", 30)
         visit.page.get_by_role("button", name="Show candidates").click()
         expect(visit.page.locator("#served")).to_have_text(f"release {name}")
         visit.page.wait_for_selector("#board .item")
+        visit.page.get_by_text("This release has no MixiGen").wait_for()
+        assert visit.page.get_by_role("alert").count() == 0
         context.close()
 
 
