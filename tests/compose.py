@@ -1,6 +1,7 @@
 """`make compose-test`: the compose file end to end, on a small data set, under a project name of its own.
 
-Build, up, healthy, candidates, mix, hardening, proxy, redis restarted, worker killed, service rolled, stopped, down.
+Build, up, healthy, candidates, mix, hardening, proxy, monitoring, load test, redis restarted, worker killed, service
+rolled, stopped, down.
 Standard library only: it runs on any host that has Docker and Compose (v2, or v1.29).
 """
 
@@ -12,6 +13,7 @@ import subprocess
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +22,7 @@ from typing import Any
 ROOT = Path(__file__).parent.parent
 PROJECT = "candgen-test"
 SECONDS_TO_TRAIN = 1200
+PROFILES = ("--profile", "proxy", "--profile", "monitoring", "--profile", "loadtest")
 
 
 class Compose:
@@ -29,7 +32,9 @@ class Compose:
         self._command = _compose_command()
         self.url = f"http://127.0.0.1:{port}"
         self.proxy_url = f"http://127.0.0.1:{port + 1}"
+        self.locust_url = f"http://127.0.0.1:{port + 3}"
         settings = {"PUBLISHED_PORT": port, "PROXY_PORT": port + 1, "PROMETHEUS_PORT": port + 2, "DATASET": dataset}
+        settings["LOCUST_PORT"] = port + 3
         self._environment = {**os.environ, "CANDGEN_TAG": "compose-test"}
         self._environment |= {f"CANDGEN_{name}": str(value) for name, value in settings.items()}
 
@@ -56,7 +61,9 @@ class Compose:
 def main() -> None:
     """Run all steps; the containers and volumes of the project are removed at the end, whatever happens."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--port", type=int, default=18000, help="service; proxy and Prometheus take the next two")
+    parser.add_argument(
+        "--port", type=int, default=18000, help="service; proxy, Prometheus and locust take the next three"
+    )
     parser.add_argument("--dataset", default="movielens-100k")
     parser.add_argument("--keep", action="store_true", help="leave the project running")
     args = parser.parse_args()
@@ -71,7 +78,7 @@ def main() -> None:
         raise
     finally:
         if not args.keep:
-            compose("--profile", "proxy", "--profile", "monitoring", "down", "-v", "--remove-orphans", check=False)
+            compose(*PROFILES, "down", "-v", "--remove-orphans", check=False)
 
 
 def build(compose: Compose) -> None:
@@ -133,6 +140,20 @@ def monitoring(compose: Compose) -> None:
     wait(lambda: answers(query) and _value(get(query)) == 1, 90, "Prometheus to have scraped the service")
 
 
+def load_tested(compose: Compose) -> None:
+    """Locust finds the service and asks it; nothing fails."""
+    compose("build", "--quiet", "locust", profile="loadtest")
+    compose("up", "-d", "locust", profile="loadtest")
+    statistics = compose.locust_url + "/stats/requests"
+    wait(lambda: answers(statistics), 60, "locust to answer")
+    users = urllib.parse.urlencode({"user_count": 5, "spawn_rate": 5, "host": "http://service:8000"}).encode()
+    with urllib.request.urlopen(compose.locust_url + "/swarm", users, timeout=10) as response:
+        assert json.load(response)["success"]
+    wait(lambda: _asked(get(statistics)) >= 50, 120, "locust to have asked")
+    assert get(statistics)["errors"] == []
+    compose("stop", "locust", profile="loadtest")
+
+
 def redis_restarted(compose: Compose) -> None:
     """Requests go on while Redis is away."""
     with answering(compose):
@@ -174,6 +195,7 @@ STEPS: list[Callable[[Compose], None]] = [
     hardened,
     proxy,
     monitoring,
+    load_tested,
     redis_restarted,
     worker_killed,
     rolled,
@@ -255,6 +277,11 @@ def inspect(container: str) -> dict[str, Any]:
 def _value(answer: Any) -> float:
     result = answer["data"]["result"]
     return float(result[0]["value"][1]) if result else 0.0
+
+
+def _asked(statistics: dict[str, Any]) -> int:
+    """Return how many requests locust has made."""
+    return sum(int(row["num_requests"]) for row in statistics["stats"] if row["name"] == "Aggregated")
 
 
 def _compose_command() -> list[str]:
