@@ -131,12 +131,12 @@ class Store:
         The base is the served release, or the one named; `keep_base=False` inherits only its settings.
         """
         written = self._write_all(drafts or [])
-        with self._lock():
+        with self._lock(), self._installed(written) as installed:
             parent = self.current()
             inherited = self.release(base or parent) if base or parent else None
             chosen = dict(inherited.artifacts) if inherited and keep_base else {}
             chosen.update(artifacts or {})
-            chosen.update((manifest.name, self._install(folder, manifest)) for folder, manifest in written)
+            chosen.update(installed)
             self._check_release(chosen)
             release = ReleaseManifest(
                 release=new_name(self.releases()),
@@ -159,8 +159,8 @@ class Store:
     def add(self, drafts: list[Draft]) -> dict[str, str]:
         """Write drafts without a release; return name → version."""
         written = self._write_all(drafts)
-        with self._lock():
-            return {manifest.name: self._install(folder, manifest) for folder, manifest in written}
+        with self._lock(), self._installed(written) as installed:
+            return installed
 
     def draft_release(self, artifacts: Mapping[str, str], default_cg: str) -> ReleaseManifest:
         """Return a release of artifacts of the store that is not published: to be evaluated."""
@@ -225,6 +225,18 @@ class Store:
             return artifact.write(self.root / "artifacts" / draft.name, draft)
         except OSError as error:
             raise StoreError(f"{self.root}: cannot write {draft.name} ({error.strerror})") from error
+
+    @contextlib.contextmanager
+    def _installed(self, written: list[tuple[Path, Manifest]]) -> Iterator[dict[str, str]]:
+        """Put written artifacts into place; name → version. If what follows fails, those that are new go again."""
+        targets = [folder.parent / manifest.version for folder, manifest in written]
+        new = [target for target in targets if not target.exists()]
+        try:
+            yield {manifest.name: self._install(folder, manifest) for folder, manifest in written}
+        except BaseException:
+            for target in new:
+                shutil.rmtree(target, ignore_errors=True)
+            raise
 
     def _install(self, folder: Path, manifest: Manifest) -> str:
         """Rename a written artifact into place; the same content may be there already."""

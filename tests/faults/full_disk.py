@@ -16,7 +16,7 @@ def main(folder: Path, rounds: int) -> None:
     refused = published = 0
     filler = folder / "filler"
     for turn in range(rounds):
-        before, releases = store.current(), store.releases()
+        before, releases, artifacts = store.current(), store.releases(), _artifacts(folder)
         _leave(filler, turn * 256 * 1024 // rounds)
         try:
             tiny_store(folder / "store", seed=turn + 1)
@@ -27,11 +27,16 @@ def main(folder: Path, rounds: int) -> None:
             assert not wrong, wrong
             assert store.current() == before
             assert store.releases() == releases
+            assert _artifacts(folder) == artifacts
             assert not list(folder.rglob(".tmp-*")), "a disk that is full must not stay full of this"
         filler.unlink()
         assert registry.load(Store(folder / "store")).name == store.current()
         store.prune(keep=1)
     print(refused, published)
+
+
+def _artifacts(folder: Path) -> set[Path]:
+    return set((folder / "store" / "artifacts").glob("*/*"))
 
 
 def _leave(filler: Path, room: int) -> None:
