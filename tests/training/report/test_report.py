@@ -24,7 +24,7 @@ from training.pipeline import Log, make_plan
 from training.report import charts, page
 from training.report.ann import EFS, graphs_against_scan
 from training.report.bench import Bench, _some
-from training.report.blend import blend
+from training.report.blend import _change, blend
 from training.report.growth import exponent
 from training.report.interval import mean_and_half
 from training.report.kept import Kept
@@ -174,10 +174,26 @@ def test_mixigen(log: Log, tmp_path: Path) -> None:
     for section in (curves, hours, segments):
         assert set(section.table) == set(TRAINED)
         assert section.charts
+    series = curves.charts[0].series
+    assert {len(line) for line in series.values()} == {6}  # places of the training
+    assert f"{max(series, key=lambda name: series[name][-1].y)} ends highest" in curves.see
     for column in ("00:00", "22:00"):
         assert sum(row[column] for row in hours.table.values()) == pytest.approx(50, abs=0.05)
     assert len(hours.table["ease"]) == 12
     assert 2 <= len(segments.table["ease"]) <= 3
+
+
+def test_a_change_within_the_noise_is_none() -> None:
+    said = [
+        _change(
+            "Over the day",
+            "No difference",
+            [{"als": (6.47, half), "ease": (3.0, half)}, {"als": (high, half), "ease": (3.0, half)}],
+        )
+        for high, half in ((6.52, 0.3), (6.52, 0.0), (7.0, 0.3))
+    ]
+    none = "No difference: no generator's places change by more than 0.05 of 50"
+    assert said == [none, none, "Over the day als changes most, from 6.5 to 7.0 of 50 places"]
 
 
 def test_a_release_without_a_mixigen_says_so(log: Log, tmp_path: Path) -> None:
