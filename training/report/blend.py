@@ -99,22 +99,21 @@ def _hour_section(bench: Bench, scores: Scores) -> Section:
     chart = Chart(
         kind="lines", x_label="hour of the day", y_label=f"places of the first {PLACES} (mean)", series=series
     )
-    name, low, high = _spread({str(hour): quotas[hour] for hour in hours})
-    half = max(quotas[hour][name][1] for hour in hours)
-    changes = (
-        f"Over the day {name} changes most, from {low:.1f} to {high:.1f} of {PLACES} places"
-        if high - low > half
-        else f"The hour makes no difference: no generator's places change by more than {high - low:.1f} of {PLACES}"
+    see = (
+        f"{_change('Over the day', 'The hour makes no difference', list(quotas.values()))}; "
+        "a level line means that the hour does not matter; bands are 95 % intervals over users."
     )
-    see = f"{changes}; a level line means that the hour does not matter; bands are 95 % intervals over users."
     return Section(title=TITLES[1], see=see, table=table, charts=[chart])
 
 
-def _spread(quotas: Mapping[str, Quotas]) -> tuple[str, float, float]:
-    """Return the generator whose places change most, with their least and greatest mean."""
-    means = {name: [of[name][0] for of in quotas.values()] for name in next(iter(quotas.values()))}
+def _change(over: str, nothing: str, quotas: Sequence[Quotas]) -> str:
+    """Say whose places change most, or that they do not: by less than half an interval, or than half a place."""
+    means = {name: [of[name][0] for of in quotas] for name in quotas[0]}
     name = max(means, key=lambda name: max(means[name]) - min(means[name]))
-    return name, min(means[name]), max(means[name])
+    low, high = min(means[name]), max(means[name])
+    if high - low > (max(of[name][1] for of in quotas) or 0.5):
+        return f"{over} {name} changes most, from {low:.1f} to {high:.1f} of {PLACES} places"
+    return f"{nothing}: no generator's places change by more than {high - low:.2g} of {PLACES}"
 
 
 def _segment_section(bench: Bench, users: Sequence[Id], scores: Scores) -> Section:
@@ -126,11 +125,12 @@ def _segment_section(bench: Bench, users: Sequence[Id], scores: Scores) -> Secti
     series = {label: [around(name, *quota) for name, quota in of.items()] for label, of in quotas.items()}
     table = {name: {label: round(of[name][0], 2) for label, of in quotas.items()} for name in _cgs(bench)}
     chart = Chart(kind="bars", x_label="generator", y_label=f"places of the first {PLACES} (mean)", series=series)
-    name, low, high = _spread(quotas)
-    see = (
-        f"Between users with short and with long histories {name} changes most, from {low:.1f} to {high:.1f} of "
-        f"{PLACES} places; a third of the users each, by distinct items in the history; whiskers are 95 % intervals."
+    change = _change(
+        "Between users with short and with long histories",
+        "The length of the history makes no difference",
+        list(quotas.values()),
     )
+    see = f"{change}; a third of the users each, by distinct items in the history; whiskers are 95 % intervals."
     return Section(title=TITLES[2], see=see, table=table, charts=[chart])
 
 

@@ -69,6 +69,7 @@ def _curve(row: int, places: Sequence[tuple[float, Point]], y: Scale) -> str:
     bounds = [(at, p.low, p.high) for at, p in places if p.low is not None and p.high is not None]
     edge = [(at, y(high)) for at, _, high in bounds] + [(at, y(low)) for at, low, _ in reversed(bounds)]
     parts = [f'<polygon class="band {colour}" points="{svg.path(edge)}"/>'] if len(bounds) > 1 else []
+    parts += [svg.line(f"line {colour}", at, at, y(low), y(high)) for at, low, high in bounds if len(bounds) == 1]
     path = svg.path([(at, y(point.y)) for at, point in places])
     parts.append(f'<polyline class="line {colour}" stroke-dasharray="{DASHES[row % 8]}" points="{path}"/>')
     if len(places) <= 15:

@@ -20,6 +20,8 @@ REFERENCE_LEVELS: Mapping[str, Mapping[str, tuple[float, float]]] = {
     "lavka": {"ease": (0.04, 0.15), "slim": (0.04, 0.12), "bpr": (0.07, 0.18), "adaptive_bpr": (0.09, 0.20)},
 }
 """Dataset → algorithm → recall@10, recall@50 that the reference states for its default parameters."""
+LEFT_OUT = ("mix:quota",)
+"""Mixes left out: a quota of equal shares is `mix:round_robin`."""
 BEYOND = ("novelty", "diversity", "coverage")
 Row = dict[str, Any]
 """Metric@k → value, and ± metric@k → half of its 95 % interval where it is a mean."""
@@ -36,7 +38,7 @@ def _section(bench: Bench, label: str, exclude_seen: bool) -> Section:
         test = bench.test(exclude_seen)
     except DataError as error:
         return missing(title, str(error))
-    names = [*sorted(bench.release.cgs), *MIXES]
+    names = [*sorted(bench.release.cgs), *(name for name in MIXES if name not in LEFT_OUT)]
     rows: dict[str, Row] = {
         name: bench.kept.once(f"quality {label} {name}", partial(_measure, bench, name, test, exclude_seen))
         for name in names

@@ -1,4 +1,5 @@
-"""What a generator adds to a process that serves it: `python -m training.report.resident STORE`, as JSON.
+"""What a generator adds to a process that serves it: `python -m training.report.resident STORE [NAME …]`,
+as JSON.
 
 Each is loaded by a process of its own, a fork of this one, which has imported everything and loaded nothing.
 """
@@ -24,14 +25,17 @@ Grown = dict[str, float]
 """MiB by which a process grew: `own` memory, and `mapped` files."""
 
 
-def main(root: str) -> dict[str, Grown]:
-    """Measure every model of the served release, and all together; nothing where the system does not tell."""
+def main(root: str, *names: str) -> dict[str, Grown]:
+    """Measure models of the served release, by default every one and all together.
+
+    Returns nothing where the system does not tell.
+    """
     if not _STATUS.exists():
         return {}
-    names = [name for name in Store(Path(root)).release().artifacts if name not in (DATA, MIXIGEN)]
+    names = names or (*(name for name in Store(Path(root)).release().artifacts if name not in (DATA, MIXIGEN)), ALL)
     with multiprocessing.get_context("fork").Pool(1, maxtasksperchild=1) as pool:
-        found = pool.starmap(_grown, [(root, name) for name in (*names, ALL)], chunksize=1)
-    return dict(zip((*names, ALL), found, strict=True))
+        found = pool.starmap(_grown, [(root, name) for name in names * 2], chunksize=1)
+    return dict(zip(names * 2, found, strict=True))  # the second time: the first may have to compile
 
 
 def _grown(root: str, name: str) -> Grown:

@@ -13,6 +13,7 @@ import pytest
 from service import hnsw
 from service.cg.ann import ANN, GraphRanking
 from service.mix_features import Context
+from service.store import Store
 from tests.mixes import TRAINED, mix_store
 from tests.stores import tiny_store
 from training import evaluation, metrics, report
@@ -20,15 +21,17 @@ from training.datasets import write
 from training.embeddings import Embeddings
 from training.errors import DataError
 from training.events import read_events
-from training.pipeline import Log, make_plan
+from training.pipeline import Log, fit_all, make_plan
 from training.report import charts, page
-from training.report.ann import EFS, graphs_against_scan
+from training.report.ann import EFS, ROUNDS, _charts, graphs_against_scan
 from training.report.bench import Bench, _some
-from training.report.blend import blend
+from training.report.blend import _change, blend
 from training.report.growth import exponent
 from training.report.interval import mean_and_half
 from training.report.kept import Kept
+from training.report.memory import memory
 from training.report.model import Chart, Point, Section
+from training.report.pruning import pruning
 from training.report.quality import _against_reference
 from training.report.scale import Scale
 from training.split import write_split
@@ -77,7 +80,11 @@ def test_every_section_is_in_all_three_files(written: Path) -> None:
         assert section["see"].endswith(".")
     by_title = {section["title"]: section for section in content["sections"]}
     quality = by_title["Quality, seen allowed"]["table"]
-    assert {"ease", "als", "personal_top", "popular", "mix", "mix:quota"} <= set(quality)
+    assert {"ease", "als", "personal_top", "popular", "mix", "mix:round_robin"} <= set(quality)
+    assert "mix:quota" not in quality
+    beyond = by_title["Quality, seen allowed"]["charts"][1]["see"]
+    widest = max(quality, key=lambda name: quality[name]["coverage@50"])
+    assert f"lists of {widest} together cover more of the catalogue than any other" in beyond
     assert quality["ease"]["recall@10"] > 0
     assert 0 < quality["popular"]["coverage@50"] < quality["ease"]["coverage@50"] <= 1
     growth = by_title["Training time"]["table"]
@@ -88,7 +95,13 @@ def test_every_section_is_in_all_three_files(written: Path) -> None:
     memory = by_title["Memory"]["table"]
     assert memory["ease"]["files on disk, MiB"] > memory["als"]["files on disk, MiB"] > 0
     assert memory["all of the release"]["files on disk, MiB"] > memory["ease"]["files on disk, MiB"]
-    assert memory["als, its graph"]["files on disk, MiB"] > 0
+    assert memory["als, with a graph"]["files on disk, MiB"] > memory["als"]["files on disk, MiB"]
+    assert memory["als, with a graph"]["own memory, MiB"] > 0
+    assert memory["ease, 100 largest of a row"]["mapped after 50 requests, MiB"] > 0
+    drawn = by_title["Memory"]["charts"][0]["series"]["files on disk"]
+    assert {point["x"]: point["y"] for point in drawn} == {
+        point["x"]: memory[point["x"]]["files on disk, MiB"] for point in drawn
+    }
     speed = by_title["Inference"]["table"]
     assert speed["mix"]["HTTP requests/s"] < speed["popular"]["in process requests/s"]
     ann = by_title["Approximate against exact search"]["table"]
@@ -168,16 +181,48 @@ def test_a_folder_that_cannot_be_written(log: Log, tmp_path: Path) -> None:
         report.run("synthetic", PLAN, log, tmp_path / "out", quick=False)
 
 
+def test_the_compact_form_that_is_served_is_beside_the_pruned_ones(log: Log, tmp_path: Path) -> None:
+    plan = make_plan({"ease": {"lambd": 50, "serve_top_k": 8, "serve_columns": 40}})
+    store = Store(tmp_path / "store")
+    versions = fit_all(store, plan, log.train)
+    store.publish(artifacts=versions, keep_base=False, default_cg="ease")
+    bench = Bench("synthetic", plan, log, store, versions, Kept(tmp_path / "kept", "key"), quick=True)
+    (section,) = pruning(bench)
+    compact = section.table["compact, as served"]
+    assert 0 < compact["MiB"] < section.table["dense"]["MiB"]
+    assert [point.y for point in section.charts[0].series["recall@50, compact, as served"]] == [compact["recall@50"]]
+    (section,) = memory(bench)
+    dense = section.table["ease, dense"]
+    assert dense["files on disk, MiB"] > section.table["ease"]["files on disk, MiB"]
+    assert dense["mapped after 50 requests, MiB"] > 0
+
+
 def test_mixigen(log: Log, tmp_path: Path) -> None:
     bench = Bench("synthetic", PLAN, log, mix_store(tmp_path / "store"), {}, Kept(tmp_path / "kept", "key"), quick=True)
     curves, hours, segments = blend(bench)
     for section in (curves, hours, segments):
         assert set(section.table) == set(TRAINED)
         assert section.charts
+    series = curves.charts[0].series
+    assert {len(line) for line in series.values()} == {6}  # places of the training
+    assert f"{max(series, key=lambda name: series[name][-1].y)} ends highest" in curves.see
     for column in ("00:00", "22:00"):
         assert sum(row[column] for row in hours.table.values()) == pytest.approx(50, abs=0.05)
     assert len(hours.table["ease"]) == 12
     assert 2 <= len(segments.table["ease"]) <= 3
+
+
+def test_a_change_within_the_noise_is_none() -> None:
+    said = [
+        _change(
+            "Over the day",
+            "No difference",
+            [{"als": (6.47, half), "ease": (3.0, half)}, {"als": (high, half), "ease": (3.0, half)}],
+        )
+        for high, half in ((6.52, 0.3), (6.52, 0.0), (7.0, 0.3))
+    ]
+    none = "No difference: no generator's places change by more than 0.05 of 50"
+    assert said == [none, none, "Over the day als changes most, from 6.5 to 7.0 of 50 places"]
 
 
 def test_a_release_without_a_mixigen_says_so(log: Log, tmp_path: Path) -> None:
@@ -216,6 +261,15 @@ def test_a_graph_is_asked_at_every_ef_of_the_report(monkeypatch: pytest.MonkeyPa
     found = graphs_against_scan(model, graph, [0, 1, 2])
     assert [row["ef"] for row in found] == [128, 256]
     assert found[0]["recall"] <= found[1]["recall"] <= 1
+    assert found[0]["exact"] == found[1]["exact"]  # timed once
+    assert len(found[0]["exact"]) == len(found[0]["ann"]) == ROUNDS
+
+
+def test_the_speed_of_a_graph_has_a_line_of_equal_speed_and_a_range() -> None:
+    rows = [{"ef": ef, "recall": 1.0, "half": 0.0, "exact": [3.0, 4.0, 5.0], "ann": [1.0, 2.0, 2.0]} for ef in EFS]
+    speed = _charts({"als": rows})[1].series
+    assert speed["als"][0] == Point(x=128, y=2, low=1.5, high=5)
+    assert speed["as fast as the scan"] == [Point(x=ef, y=1) for ef in EFS]
 
 
 def _no_scan(rank):
