@@ -114,7 +114,7 @@ function operationElement(method, path, operation) {
       element("div", [
         ...(parameters.length ? [element("table", parameters)] : []),
         ...tryForm(method, path, inputs, operation),
-        element("h4", "Answers"),
+        element("h2", "Answers"),
         element("table", Object.entries(operation.responses).map(answerRow)),
       ]),
     ],

@@ -1,7 +1,8 @@
 """Fenced blocks of a Markdown document, and how the executed ones are run.
 
 `sh` and `python` blocks are run in order, in one folder; a `json` block under one says what the answer
-looks like: the test compares its names and types. All other blocks (`text`, `console`, …) are only read.
+looks like: the test compares its names and types. The README shows commands with their answers in one `console`
+block. All other blocks (`text`, …) are only read.
 """
 
 import json
@@ -18,7 +19,8 @@ import httpx
 
 from training.__main__ import main
 
-DOCS = Path(__file__).parent.parent.parent / "docs"
+ROOT = Path(__file__).parent.parent.parent
+DOCS = ROOT / "docs"
 ADDRESS = "http://127.0.0.1:8000"
 _FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 
@@ -33,9 +35,9 @@ class Block:
     shape: object = None
 
 
-def blocks(name: str) -> Iterator[Block]:
+def blocks(path: Path) -> Iterator[Block]:
     """Yield the blocks of a document that are executed."""
-    text = (DOCS / name).read_text(encoding="utf-8")
+    text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT)
     found = list(_FENCE.finditer(text))
     for place, match in enumerate(found):
         language, content = match.groups()
@@ -43,7 +45,20 @@ def blocks(name: str) -> Iterator[Block]:
         shape = json.loads(following[2]) if following and following[1] == "json" else None
         if language in ("sh", "python"):
             line = text.count("\n", 0, match.start()) + 1
-            yield Block(language, content, f"docs/{name}:{line}", shape)
+            yield Block(language, content, f"{name}:{line}", shape)
+
+
+def typed(path: Path) -> Iterator[Block]:
+    """Yield the commands of a document's `console` blocks, each with the answer under it."""
+    text, name = path.read_text(encoding="utf-8"), path.relative_to(ROOT)
+    for match in _FENCE.finditer(text):
+        language, content = match.groups()
+        if language == "console":
+            line = text.count("\n", 0, match.start()) + 1
+            for command in re.split(r"^\$ ", content, flags=re.MULTILINE)[1:]:
+                call, _, answer = re.sub(r"\\\n *", "", command).partition("\n")
+                shape = json.loads(answer) if answer.strip() else None
+                yield Block("sh", call, f"{name}:{line}", shape)
 
 
 class Session:

@@ -9,9 +9,11 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 
-from tests.docs.blocks import DOCS, Session, blocks, check_shape
+from service.store import Store
+from tests.docs.blocks import DOCS, ROOT, Session, blocks, check_shape, typed
 from tests.mixes import mix_store
 from tests.servers import Service, serving
 
@@ -27,7 +29,7 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
 
 
 def run(name: str, session: Session, capsys: pytest.CaptureFixture[str]) -> None:
-    executed = list(blocks(name))
+    executed = list(blocks(DOCS / name))
     assert executed, f"{name} has no example"
     with contextlib.closing(session):
         for block in executed:
@@ -49,16 +51,41 @@ def test_examples_that_ask_a_service(
     run(name, Session(tmp_path, service.address), capsys)
 
 
+def test_the_readme(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    """From somebody's CSV to a served release, asked what the README asks."""
+    monkeypatch.chdir(tmp_path)
+    write_purchases(tmp_path / "log.csv")
+    readme = ROOT / "README.md"
+    session = Session(tmp_path)
+    for block in blocks(readme):
+        session.run(block, capsys)
+    monkeypatch.setenv("CANDGEN_HISTORY", "memory")
+    with serving(Store(tmp_path / "models_store")) as service:
+        session = Session(tmp_path, service.address)
+        commands = list(typed(readme))
+        assert len(commands) == 6
+        for block in commands:
+            session.run(block, capsys)
+
+
+def write_purchases(path: Path) -> None:
+    """Write what 60 customers bought, with the names of columns that the README renames."""
+    rng = np.random.default_rng(0)
+    items = np.array([1082185, 856942, 995242, *range(40)])
+    lines = [f"{rng.integers(60)},{rng.choice(items)},{1_700_000_000 + second}" for second in range(2_000)]
+    path.write_text("\n".join(["customer,sku,time", *lines, ""]))
+
+
 def test_the_worked_example(tmp_path: Path) -> None:
     """In a copy of the code, put where it says; then its commands."""
     for package in ("service", "training"):
         shutil.copytree(DOCS.parent / package, tmp_path / package)  # with compiled kernels: they know their sources
-    code = [block for block in blocks(WORKED) if block.language == "python"]
+    code = [block for block in blocks(DOCS / WORKED) if block.language == "python"]
     text = (DOCS / WORKED).read_text(encoding="utf-8")
     for block in code:
         file = re.findall(r"`([\w/]+\.py)`", text[: text.index(block.text)])[-1]
         put(block.text, tmp_path / file)
-    (commands,) = (block for block in blocks(WORKED) if block.language == "sh")
+    (commands,) = (block for block in blocks(DOCS / WORKED) if block.language == "sh")
     environment = {**os.environ, "PATH": f"{Path(sys.executable).parent}:{os.environ['PATH']}"}
     command = ["bash", "-euo", "pipefail", "-c", commands.text]
     done = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, timeout=300)

@@ -68,3 +68,12 @@ def test_all_can_be_reached_by_keyboard(visit: Visit) -> None:
         visit.page.keyboard.press("Tab")
         reached |= set(visit.page.evaluate("document.activeElement.id || document.activeElement.className").split())
     assert {"tab-try", "user", "another", "n", "strategy", "seen", "compare", "hour", "show", "item"} <= reached
+
+
+def test_the_documentation_of_the_api(sighted: Visit) -> None:
+    sighted.page.goto(f"{sighted.service.address}/docs")
+    sighted.page.locator("details.operation").first.wait_for()
+    for summary in sighted.page.locator("details.operation > summary").all():
+        summary.click()
+    assert violations(sighted) == ""
+    assert fits(sighted)
