@@ -1,7 +1,6 @@
 """MixiGen's model: an ensemble of oblivious trees, evaluated for all positions of a generator at once.
 
-The score is what the place is worth over all requests (`base`, a table over generator and position) plus what
-the trees make of this user and context.
+The score is what the place is worth to requests like this one (`mix_segments`) plus what the trees make of it.
 
 An oblivious tree asks the same question (feature > border?) at every node of a level, so it is a table of
 2^depth values and its answers are the bits of the index. The rows of one request differ only in generator
@@ -21,9 +20,9 @@ from service.cg.arrays import array
 from service.errors import ArtifactError
 from service.mix_features import REQUEST_FEATURES, MixSchema, cg_rows, feature_names, own_columns
 from service.mix_habits import Habits
+from service.mix_segments import Segments, values_of
 
 MAX_DEPTH = 16
-_EXCLUDE_SEEN = REQUEST_FEATURES.index("exclude_seen")
 NO_SPLIT = -1
 """The feature of a level that a tree does not have."""
 
@@ -88,7 +87,7 @@ def _curves(
 ) -> Doubles:
     """Return (n, positions): add up by how much every tree steps up or down, then sum along positions.
 
-    own (n, …): `own_columns`; base (n_cgs, positions) is what the trees correct;
+    own (n, …): `own_columns`; base (n_cgs, positions) of all generators is what the trees correct;
     steps (n_steps, 2): position (from 0) and the bits from there on; those of tree t begin at step_of_tree[t].
     If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never rounds upwards.
     """
@@ -124,21 +123,21 @@ class MixModel:
     """Scores (user, context, generator, position); immutable, may be asked from several threads."""
 
     def __init__(
-        self, trees: Trees, schema: MixSchema, base: Doubles | None = None, habits: Habits | None = None
+        self, trees: Trees, schema: MixSchema, segments: Segments | None = None, habits: Habits | None = None
     ) -> None:
         """Take trees over the columns of `feature_names(schema)`.
 
-        base (2, n_cgs, max_position): what the trees correct, with seen items allowed and excluded; none: 0.
+        segments: what the trees correct; none: 0.
 
         Raises:
             ValueError: the arrays do not fit together, or a tree asks for a column that is not there.
         """
         _check(trees, len(feature_names(schema)))
-        shape = (2, len(schema.cgs), schema.max_position)
-        self.trees, self.schema, self.base = trees, schema, np.zeros(shape) if base is None else base
-        if self.base.shape != shape or self.base.dtype != np.float64:
-            raise ValueError(f"base is {self.base.dtype} {self.base.shape}; wanted float64 {shape}")
-        self.habits = habits
+        self.trees, self.schema, self.habits = trees, schema, habits
+        if segments is None:
+            segments = Segments.fixed(np.zeros((2, len(schema.cgs), schema.max_position)))
+        segments.check(schema)
+        self.segments = segments
         if habits is not None:
             habits.check(len(schema.cgs))
         self._row = {name: row for row, name in enumerate(schema.cgs)}
@@ -156,7 +155,7 @@ class MixModel:
         try:
             schema = read_schema(artifact.manifest.config)
             habits = Habits.from_artifact(artifact) if schema.habits else None
-            return cls(trees, schema, array(artifact, "base"), habits)
+            return cls(trees, schema, Segments.from_artifact(artifact, schema), habits)
         except ValueError as error:
             raise ArtifactError(f"{name}: {error}; train it again") from error
 
@@ -169,13 +168,13 @@ class MixModel:
         rows = np.array([self._row[name] for name in cgs], np.int32)
         feature, border, leaves, scale_and_bias = self.trees
         of_model = (feature, border, leaves, self._static, self._asks_own, self._steps, self._step_of_tree)
-        base = self.base[int(request[_EXCLUDE_SEEN] > 0.5)]
+        base = self.segments.of(values_of(request, habits, self.schema))
         own = own_columns(lengths, None if habits is None else habits[rows], self.schema)
         curves: Doubles = _curves(request, own, rows, *of_model, scale_and_bias, base)
         return curves
 
     def predict(self, X: Floats) -> Doubles:
-        """Return what the trees make of rows (n, n_features) float32, without the base: the slow, general way."""
+        """Return what the trees make of rows (n, n_features) float32, without the segments: the slow, general way."""
         feature, border, leaves, (scale, bias) = self.trees
         sums: Doubles = _predict(np.ascontiguousarray(X, np.float32), feature, border, leaves)
         sums *= scale

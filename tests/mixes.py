@@ -10,6 +10,7 @@ from service.cg.base import NOTHING, Candidates, ListRanking
 from service.ids import IdType
 from service.mix_features import MixSchema, feature_names
 from service.mix_model import Trees
+from service.mix_segments import Segments
 from service.release_manifest import MIXIGEN, now
 from service.store import Store
 from tests.stores import tiny_store
@@ -36,7 +37,7 @@ def random_trees(of: MixSchema, rng, n_trees=20, *, monotone=False) -> Trees:
 
 
 def mixigen_draft(
-    ids: IdType = "uint64", seed: int = 0, *, trees=None, of: MixSchema | None = None, base=None, habits=None
+    ids: IdType = "uint64", seed: int = 0, *, trees=None, of: MixSchema | None = None, segments=None, habits=None
 ) -> Draft:
     """An artifact as training writes it; habits: `Habits` of a schema that has them."""
     of = of or schema(max_position=6, cities=("Berlin", "Bonn"), stores=("7",), timezone="Europe/Berlin")
@@ -46,7 +47,7 @@ def mixigen_draft(
         algorithm=MIXIGEN,
         arrays={
             **trees._asdict(),
-            "base": np.zeros((2, len(of.cgs), of.max_position)) if base is None else base,
+            **(segments or Segments.fixed(np.zeros((2, len(of.cgs), of.max_position)))).arrays(),
             **({} if habits is None else {"user_ids": habits.users.ids, "habits": habits.values}),
         },
         config={"schema": of.model_dump(mode="json")},

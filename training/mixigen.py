@@ -2,14 +2,13 @@
 
 The blender sees user, context, generator and position, never an item. Its scores are curves, one for
 each generator; the k-way merge of the curves decides who supplies the next candidate. They begin as the best
-fixed allocation (`mixigen_base`), and boosted trees learn by how much it is wrong for this user and context:
-where there is nothing to be learned, a fixed quota is what is left.
+allocation for requests that are alike (`mixigen_segments`), and boosted trees learn by how much that is wrong for this
+user and context: where there is nothing to be learned, a fixed quota is what is left.
 """
 
 import json
 import tempfile
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
@@ -22,11 +21,14 @@ from service.history import EMPTY
 from service.mix_features import REQUEST_FEATURES, Context, MixSchema, feature_names, list_lengths, request_features
 from service.mix_habits import HABIT_FEATURES, Habits
 from service.mix_model import MixModel
+from service.mix_segments import Segments
 from service.registry import Release
-from training.candidate_log import DEPTH, Lists
+from training import mixigen_segments
+from training.candidate_log import DEPTH
 from training.errors import DataError
-from training.mixigen_base import base_curves, new_places
-from training.mixigen_rows import Seen, Table, join, make_table
+from training.mixigen_base import new_places
+from training.mixigen_logged import Logged, Seen
+from training.mixigen_rows import Table, join, make_table
 from training.oblivious_trees import from_catboost_json
 from training.ranker import make_model, pool
 from training.requests import Requests
@@ -60,11 +62,13 @@ class Config(BaseModel):
     """Step of boosting."""
     depth: int = Field(default=6, ge=1, le=10)
     """Depth of the trees."""
-    rounds: int = Field(default=2, ge=1, le=10)
-    """How often the places that are new in its own merge are found anew and the trees are grown again."""
+    segments: int = Field(default=24, ge=1, le=1024)
+    """Most kinds of requests that each tree of the forest tells apart; 1: one allocation for all."""
+    segment_trees: int = Field(default=16, ge=1, le=256)
+    """Trees of the forest, whose allocations are averaged."""
     habits: bool = True
     """Whether it is told what each user made of each generator's candidates before: an array over users."""
-    max_requests: int = Field(default=8_000, ge=2)
+    max_requests: int = Field(default=24_000, ge=2)
     """Requests drawn from the candidate log."""
     min_users: int = Field(default=50, ge=1)
     """Users whose requests the candidate log must hold: from fewer it learns who they are, not who supplies whom."""
@@ -86,35 +90,6 @@ class Blend(NamedTuple):
     ranker: "CatBoostRanker"
     model: MixModel
     trees: int
-
-
-class Logged(NamedTuple):
-    """The candidate log of some requests, with seen items allowed or excluded."""
-
-    seen: Seen
-    lists: Lists
-    list_of: Longs
-    """(n_requests,) the list of each request."""
-    value: Floats
-    """(n_requests, n_cgs, depth) what the item at each place adds to the target; see `worth`."""
-    timestamps: Longs
-    """(n_requests,) unix seconds."""
-
-    def cut(self, depth: int) -> "Logged":
-        """Return the log of the first positions."""
-        items = np.ascontiguousarray(self.lists.items[:, :, :depth])
-        return self._replace(lists=replace(self.lists, items=items), value=self.value[:, :, :depth])
-
-    def extend(self, more: "Logged") -> "Logged":
-        """Return both logs as one."""
-        items = np.concatenate([self.lists.items, more.lists.items], axis=1)
-        return Logged(
-            self.seen.extend(more.seen),
-            replace(self.lists, items=items),
-            np.concatenate([self.list_of, more.list_of + self.lists.items.shape[1]]),
-            np.concatenate([self.value, more.value]),
-            np.concatenate([self.timestamps, more.timestamps]),
-        )
 
 
 def make_config(values: Mapping[str, str]) -> Config:
@@ -188,14 +163,17 @@ def train(logs: Sequence[Logged], schema: MixSchema, config: Config, n_items: in
         ValueError: fewer than two requests have candidates.
     """
     logs = [log.cut(schema.max_position) for log in logs]
-    base = np.stack([base_curves(log.lists, log.list_of, log.value, n_items, monotone=config.monotone) for log in logs])
-    scores = [np.broadcast_to(own, (len(log.list_of), *own.shape)) for own, log in zip(base, logs, strict=True)]
-    for _ in range(config.rounds):
-        table = join([_table(*way, schema, n_items) for way in zip(logs, scores, base, strict=True)])
-        ranker = _grow(table, np.concatenate([log.timestamps for log in logs]), schema, config)
-        model = export(ranker, schema, base)
-        scores = [curves(model, log.seen) for log in logs]
-    return Blend(ranker, model, ranker.tree_count_)
+    segments, expected = mixigen_segments.grow(
+        logs,
+        schema,
+        trees=config.segment_trees,
+        segments=config.segments,
+        monotone=config.monotone,
+        seed=config.seed,
+    )
+    table = join([_table(log, scores, schema, n_items) for log, scores in zip(logs, expected, strict=True)])
+    ranker = _grow(table, np.concatenate([log.timestamps for log in logs]), schema, config)
+    return Blend(ranker, export(ranker, schema, segments), ranker.tree_count_)
 
 
 def curves(model: MixModel, seen: Seen) -> Doubles:
@@ -208,12 +186,12 @@ def curves(model: MixModel, seen: Seen) -> Doubles:
     return found
 
 
-def export(ranker: "CatBoostRanker", schema: MixSchema, base: Doubles) -> MixModel:
+def export(ranker: "CatBoostRanker", schema: MixSchema, segments: Segments) -> MixModel:
     """Turn catboost's model into the one that is served."""
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "model.json"
         ranker.save_model(str(path), format="json")
-        return MixModel(from_catboost_json(json.loads(path.read_text(encoding="utf-8"))), schema, base)
+        return MixModel(from_catboost_json(json.loads(path.read_text(encoding="utf-8"))), schema, segments)
 
 
 def rising(scores: Doubles) -> float:
@@ -221,13 +199,13 @@ def rising(scores: Doubles) -> float:
     return float((np.diff(scores, axis=-1) > 0).mean()) if scores.shape[-1] > 1 else 0.0
 
 
-def _table(log: Logged, scores: Doubles, base: Doubles, schema: MixSchema, n_items: int) -> Table:
-    new = new_places(log.lists, log.list_of, scores, n_items)
-    return make_table(log.seen, log.value, new, base, schema)
+def _table(log: Logged, expected: Doubles, schema: MixSchema, n_items: int) -> Table:
+    new = new_places(log.lists, log.list_of, expected, n_items)
+    return make_table(log.seen, log.value, new, expected, schema)
 
 
 def _grow(table: Table, timestamps: Longs, schema: MixSchema, config: Config) -> "CatBoostRanker":
-    """Boost trees on the base; early stopping is judged on the last requests in time."""
+    """Boost trees on what is expected; early stopping is judged on the last requests in time."""
     of_row = timestamps[table.request]
     later = of_row > np.quantile(timestamps, 1 - config.later_share)
     if not later.any() or later.all():

@@ -12,28 +12,10 @@ from numpy.typing import NDArray
 
 from service.array_types import Bools, Doubles, Floats, Longs
 from service.mix_features import MixSchema, rows
+from training.mixigen_logged import Seen
 
 GROWTH = 1.3
 """Each stretch is about so much longer than the one before it; the first six are single places."""
-
-
-class Seen(NamedTuple):
-    """What the blender sees of some requests before any candidate is fetched."""
-
-    features: Floats
-    """(n_requests, n_request_features)"""
-    lengths: Floats
-    """(n_requests, n_cgs)"""
-    habits: Floats | None = None
-    """(n_requests, n_cgs, habits of the schema)"""
-
-    def extend(self, more: "Seen") -> "Seen":
-        """Return both one after the other; both are with habits or without."""
-        both = self.habits is not None and more.habits is not None
-        habits = np.concatenate([self.habits, more.habits]) if both else None
-        return Seen(
-            np.concatenate([self.features, more.features]), np.concatenate([self.lengths, more.lengths]), habits
-        )
 
 
 class Table(NamedTuple):
@@ -63,7 +45,7 @@ def stretches(depth: int) -> Longs:
 def make_table(seen: Seen, value: Floats, new: Bools, base: Doubles, schema: MixSchema) -> Table:
     """Return one row for each request, generator and stretch that has a new item.
 
-    value, new: (n_requests, n_cgs, positions); base: (n_cgs, positions).
+    value, new, base: (n_requests, n_cgs, positions).
     """
     starts = stretches(schema.max_position)
     count = _sums(new.astype(np.float64), starts)

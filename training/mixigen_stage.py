@@ -33,6 +33,7 @@ from training.interactions import build, fingerprint
 from training.merge import mark
 from training.mix_evaluation import Part
 from training.mixigen_habits import learn as learn_habits
+from training.mixigen_logged import Logged
 from training.ranker_features import learn_facts
 from training.requests import Requests, read_requests
 from training.served_log import Line, Served, take
@@ -167,7 +168,7 @@ def train_on(
         more = [_logged_served(stage, served[way], schema, config, before) for way in WAYS]
         logs = [log.extend(own) if len(own.list_of) else log for log, own in zip(logs, more, strict=True)]
     blend: mixigen.Blend = _or_data_error(mixigen.train, logs, schema, config, len(stage.release.items))
-    model = MixModel(blend.model.trees, schema, blend.model.base, after)
+    model = MixModel(blend.model.trees, schema, blend.model.segments, after)
     return blend._replace(model=model)
 
 
@@ -190,7 +191,7 @@ def make_draft(events: pl.LazyFrame, blend: mixigen.Blend, config: mixigen.Confi
     return Draft(
         name=MIXIGEN,
         algorithm=MIXIGEN,
-        arrays={**blend.model.trees._asdict(), "base": blend.model.base, **_habit_arrays(blend.model.habits)},
+        arrays={**blend.model.trees._asdict(), **blend.model.segments.arrays(), **_habit_arrays(blend.model.habits)},
         config={"schema": blend.model.schema.model_dump(mode="json"), **config.model_dump(mode="json")},
         item_id_type=id_type_of(interactions.item_ids),
         user_id_type=id_type_of(interactions.user_ids),
@@ -227,11 +228,9 @@ def _ways(stage: Stage, name: str, most: int) -> dict[bool, Part]:
     return {way: stage.part(name, exclude_seen=way, most=most) for way in WAYS}
 
 
-def _logged(
-    release: Release, log: Part, schema: MixSchema, config: mixigen.Config, habits: Habits | None
-) -> mixigen.Logged:
+def _logged(release: Release, log: Part, schema: MixSchema, config: mixigen.Config, habits: Habits | None) -> Logged:
     n_cgs = len(schema.cgs)
-    return mixigen.Logged(
+    return Logged(
         mixigen.see(release, log.requests, schema, exclude_seen=log.lists.exclude_seen, habits=habits),
         log.lists,
         log.list_of,
@@ -242,7 +241,7 @@ def _logged(
 
 def _logged_served(
     stage: Stage, served: Served, schema: MixSchema, config: mixigen.Config, habits: Habits | None
-) -> mixigen.Logged:
+) -> Logged:
     """Return lines of a mix log as if they were of the candidate log; all is known from before the log's part."""
     requests, lists, n_items = served.requests, served.lists, len(stage.release.items)
     list_of = np.arange(len(requests))
@@ -252,7 +251,7 @@ def _logged_served(
     liked = mark(lists.items, list_of, of_best, best.ravel().astype(np.int64), n_items)
     bought = mark(lists.items, list_of, requests.request, requests.item, n_items)
     value = mixigen.worth(liked, bought, requests.positives, config)
-    return mixigen.Logged(see_served(served, stage.release, schema, habits), lists, list_of, value, requests.timestamps)
+    return Logged(see_served(served, stage.release, schema, habits), lists, list_of, value, requests.timestamps)
 
 
 def _fit(events: pl.LazyFrame, models: Sequence[Model], folder: Path) -> Release:

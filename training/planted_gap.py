@@ -85,13 +85,13 @@ def compare(stage: Stage, plan: Plan, blend: mixigen.Blend) -> dict[str, dict[st
     model = blend.model
     seen = mixigen.see(stage.release, part.requests, model.schema, exclude_seen=False, habits=model.habits)
     ours, judge, rows = mixigen.curves(model, seen), Judge(part, probabilities), {}
-    base = np.broadcast_to(model.base[0], ours.shape)
+    start = np.stack([model.segments.of(values) for values in seen.values(model.schema)])
     for n in NS:
         quota, best = judge.quota(n), judge.merged(oracle, n)
         mixed = judge.merged(ours, n)
         rows[f"n={n}"] = {
             "best quota": quota,
-            "mixigen without trees": judge.merged(base, n),
+            "mixigen without boosted trees": judge.merged(start, n),
             "mixigen": mixed,
             "oracle": best,
             "share of the gap": (mixed - quota) / (best - quota),

@@ -78,7 +78,7 @@ def curves(world: Planted, release: Release, requests: Requests, lists: Lists, p
     for one in np.unique(group):
         some = group == one
         value = probabilities[some].astype(np.float32)
-        found[some] = base_curves(lists, list_of[some], value, len(release.items), monotone=True)
+        found[some] = base_curves(lists, list_of[some], value, monotone=True)
     return found
 
 

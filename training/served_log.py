@@ -23,7 +23,7 @@ from service.mix_habits import Habits
 from service.registry import Release
 from training.candidate_log import DEPTH, END, Lists
 from training.errors import DataError
-from training.mixigen_rows import Seen
+from training.mixigen_logged import Seen
 from training.requests import Requests
 from training.split import POSITIVE
 

@@ -17,7 +17,7 @@ MODELS = [
     Model("ease", "ease", {"lambd": 10.0, "weighting": "log"}),
     Model("personal_top", "personal_top", {}),
 ]
-SMALL = mixigen.Config(iterations=20, max_requests=400, rounds=1, num_threads=1)
+SMALL = mixigen.Config(iterations=20, max_requests=400, segment_trees=2, num_threads=1)
 SMALL_RANKER = ranker.Config(iterations=20, max_requests=300, num_threads=1)
 
 

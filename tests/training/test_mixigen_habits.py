@@ -88,7 +88,7 @@ def test_without_habits_there_is_no_array_over_users(stage, candidate_log):
     assert blend.model.habits is None
     assert blend.model.schema.habits == ()
     draft = mixigen_stage.make_draft(blending.log(), blend, config, 1.0)
-    assert set(draft.arrays) == {*blend.model.trees._fields, "base"}
+    assert set(draft.arrays) == {*blend.model.trees._fields, *blend.model.segments.arrays()}
 
 
 def test_names_are_stretches_by_kinds():

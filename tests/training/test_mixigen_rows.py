@@ -3,7 +3,8 @@ import pytest
 
 from service.mix_features import REQUEST_FEATURES, feature_names, rows
 from tests.mixes import schema
-from training.mixigen_rows import Seen, join, make_table, stretches
+from training.mixigen_logged import Seen
+from training.mixigen_rows import join, make_table, stretches
 
 
 @pytest.mark.parametrize("depth", [1, 2, 7, 40, 100])
@@ -25,14 +26,14 @@ def test_rows_are_those_that_are_scored_with_means_of_new_places():
     new[0, 1, 3:] = False
     new[1, 0, 6] = False
     new[1, 1] = False
-    base = rng.random((2, 8))
+    base = rng.random((2, 2, 8))
     table = make_table(seen, value, new, base, of)
     first = table.where((table.request == 0) & (table.X[:, list(feature_names(of)).index("cg=slim")] == 1))
     np.testing.assert_array_equal(first.X[0], rows(seen.features[0], of, seen.lengths[0])[0])
     assert first.weight.tolist() == [1, 1, 1, 1, 1, 1, 2]
     assert first.X[:, -1].tolist() == [1, 2, 3, 4, 5, 6, 7.5]
     assert first.label[-1] == pytest.approx(value[0, 0, 6:].mean())
-    assert first.baseline[-1] == pytest.approx(base[0, 6:].mean())
+    assert first.baseline[-1] == pytest.approx(base[0, 0, 6:].mean())
     assert (table.request == 0).sum() == 7 + 3
     last = table.where(table.request == 1)
     assert len(last.X) == 7

@@ -9,6 +9,7 @@ from service.cg.base import Filters, Query
 from service.generate import Request, generate
 from service.mix import MixRequest, mix
 from service.mix_features import Context, list_lengths, request_features, rows
+from service.mix_segments import values_of
 from service.store import Store
 from tests.training import blending
 from training import mixigen, mixigen_stage
@@ -31,7 +32,9 @@ def test_what_was_trained_is_what_is_loaded(served, blend):
     assert served.mixigen.cgs == ("ease", "personal_top", "popular")
     model = served.mixigen.model
     assert model.schema == blend.model.schema
-    for loaded, trained in zip((*model.trees, model.base), (*blend.model.trees, blend.model.base), strict=True):
+    for loaded, trained in zip(
+        (*model.trees, *model.segments), (*blend.model.trees, *blend.model.segments), strict=True
+    ):
         np.testing.assert_array_equal(loaded, trained)
     np.testing.assert_array_equal(model.habits.values, blend.model.habits.values)
     np.testing.assert_array_equal(model.habits.users.ids, blend.model.habits.users.ids)
@@ -80,8 +83,9 @@ def by_sorting(release, blend, request, n):
     context = Context(request.timestamp, request.city_name, request.store_id, request.exclude_seen)
     vector = request_features(history, context, schema)
     query = Query(request.user_id, history, filters=filters)
-    X = rows(vector, schema, list_lengths(cgs, query), blend.model.habits.of(query, request.exclude_seen))
-    own = blend.ranker.predict(X).reshape(len(cgs), -1) + blend.model.base[int(request.exclude_seen)]
+    habits = blend.model.habits.of(query, request.exclude_seen)
+    X = rows(vector, schema, list_lengths(cgs, query), habits)
+    own = blend.ranker.predict(X).reshape(len(cgs), -1) + blend.model.segments.of(values_of(vector, habits, schema))
     lists = [
         generate(release, Request(request.user_id, cg.name, 1000, request.exclude_seen), history).result.own.items
         for cg in cgs

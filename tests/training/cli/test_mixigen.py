@@ -12,7 +12,7 @@ from training.__main__ import main
 from training.fitting import fit
 from training.interactions import build
 
-FAST = ["--set", "iterations=10", "rounds=1", "max_requests=300"]
+FAST = ["--set", "iterations=10", "segment_trees=2", "max_requests=300"]
 
 
 @pytest.fixture(scope="module")
