@@ -37,8 +37,17 @@ MODELS = (
     Model("bpr", "bpr", {"dim": 32, "max_iter": 10, "negatives": "uniform", "learning_rate": 0.05}),
     Model("personal_top", "personal_top", {"weighting": "count"}),
 )
-VALUES: Mapping[str, Any] = {"target": "bought", "max_requests": 60_000}
-"""What is planted is what is taken, for which the ranker would be a detour; and all requests count."""
+VALUES: Mapping[str, Any] = {
+    "target": "bought",
+    "max_requests": 60_000,
+    "segments": 40,
+    "segment_trees": 24,
+    "learning_rate": 0.05,
+    "iterations": 600,
+    "patience": 40,
+}
+"""What is planted is what is taken, for which the ranker would be a detour; all requests count; and there is much to be
+learned, so that it pays to learn slowly."""
 PART = "test"
 MOST = 4_000
 
