@@ -26,6 +26,8 @@ SORTED = 1_000
 """Requests whose mix is compared with a full sort."""
 MAX_EVALUATED = 20_000
 """Requests drawn of the validation and of the test part."""
+QUANTITIES = {"slots": "share of the slots", "left out": f"change of recall@{WORTH_N} without it"}
+"""What is drawn of a generator's worth, and what it is."""
 LABELS = {False: "seen allowed", True: "seen excluded"}
 
 
@@ -127,9 +129,9 @@ def write(folder: Path, report: Report) -> str:
     plot_curves(report.curves, report.cgs, folder / "mixigen-curves.png")
     ways = {label: report.numbers[label]["worth"] for label in LABELS.values()}
     panels = {
-        f"{quantity}, {label}": {segment: values[quantity] for segment, values in of_way.items()}
+        f"{title}, {label}": {segment: values[quantity] for segment, values in of_way.items()}
         for label, of_way in ways.items()
-        for quantity in ("slots", "left out")
+        for quantity, title in QUANTITIES.items()
     }
     plot_worth(panels, folder / "mixigen-worth.png")
     return text
