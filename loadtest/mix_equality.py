@@ -29,6 +29,7 @@ from service.ids import Id
 from service.mix import MixRequest
 from service.mix_features import Context, list_lengths, request_features, rows
 from service.mix_model import MixModel
+from service.mix_segments import values_of
 from service.registry import Release
 from service.store import Store
 from training.events import read_events
@@ -150,17 +151,16 @@ def _offline(release: Release, request: MixRequest) -> tuple[list[Id], bool]:
     context = Context(int(request.timestamp or 0), request.city_name, request.store_id, bool(request.exclude_seen))
     habits = None if model.habits is None else model.habits.of(query, context.exclude_seen)
     vector = request_features(query.history, context, model.schema)
-    curves = _scores(model, rows(vector, model.schema, list_lengths(cgs, query), habits), context)
+    start = model.segments.of(values_of(vector, habits, model.schema))
+    curves = start + _corrections(model, rows(vector, model.schema, list_lengths(cgs, query), habits))
     lists = _padded([cg.rank(query).top(request.n) for cg in cgs], request.n)
     places = sort_all(lists, curves, request.n)
     return release.items.ids_of(lists.ravel()[places]), bool((np.diff(curves) > 0).any())
 
 
-def _scores(model: MixModel, X: Floats, context: Context) -> Doubles:
-    """Return the score of each generator at each position, (n_cgs, positions), as training has it; X: `rows`."""
-    scores = model.predict(X).reshape(len(model.schema.cgs), -1)
-    scores += model.base[int(context.exclude_seen)]
-    return scores
+def _corrections(model: MixModel, X: Floats) -> Doubles:
+    """Return what the boosted trees make of each generator at each position, (n_cgs, positions); X: `rows`."""
+    return model.predict(X).reshape(len(model.schema.cgs), -1)
 
 
 def _padded(lists: Sequence[Candidates], depth: int) -> Ints:
