@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from service.mix_features import REQUEST_FEATURES
-from tests.training.test_mixigen import DEPTH, HOUR, N_CGS, SCHEMA, logged
+from tests.training.test_mixigen import DEPTH, EXCLUDED, HOUR, N_CGS, SCHEMA, logged
 from training import mixigen_segments
 from training.mixigen_base import base_curves
 
@@ -29,6 +29,18 @@ def test_requests_of_unequal_hours_start_from_unequal_allocations(logs):
     for who, wanted in ((morning, (good, bad)), (~morning, (bad, good))):
         np.testing.assert_allclose(curves[who, :2].mean(axis=0), wanted, atol=0.12)  # some trees miss it
     assert (np.diff(curves, axis=2) <= 0).all()
+
+
+def test_seen_items_excluded_is_another_task(logs):
+    """With seen items excluded the first two generators change places."""
+    swapped = logs[1]._replace(value=np.ascontiguousarray(logs[1].value[:, [1, 0, 2]]))
+    segments, _ = grow([logs[0], swapped])
+    morning = (logs[0].seen.features[:, HOUR] < 12).nonzero()[0][:50]
+    values = logs[0].seen.values(SCHEMA)[morning]
+    for excluded, better in ((0, 0), (1, 1)):
+        values[:, EXCLUDED] = excluded
+        curves = np.mean([segments.of(own) for own in values], axis=0)
+        assert curves[better].mean() > 2 * curves[1 - better].mean()
 
 
 def test_what_is_expected_of_a_request_was_learnt_without_it(logs):
