@@ -22,13 +22,12 @@ import orjson
 
 from loadtest import paths, servers
 from service import registry
-from service.array_types import Doubles, Floats, Ints
+from service.array_types import Ints
 from service.cg.base import Candidates
 from service.generate import make_query
 from service.ids import Id
 from service.mix import MixRequest
 from service.mix_features import Context, list_lengths, request_features, rows
-from service.mix_model import MixModel
 from service.mix_segments import values_of
 from service.registry import Release
 from service.store import Store
@@ -152,15 +151,11 @@ def _offline(release: Release, request: MixRequest) -> tuple[list[Id], bool]:
     habits = None if model.habits is None else model.habits.of(query, context.exclude_seen)
     vector = request_features(query.history, context, model.schema)
     start = model.segments.of(values_of(vector, habits, model.schema))
-    curves = start + _corrections(model, rows(vector, model.schema, list_lengths(cgs, query), habits))
+    corrections = model.predict(rows(vector, model.schema, list_lengths(cgs, query), habits))
+    curves = start + corrections.reshape(start.shape)
     lists = _padded([cg.rank(query).top(request.n) for cg in cgs], request.n)
     places = sort_all(lists, curves, request.n)
     return release.items.ids_of(lists.ravel()[places]), bool((np.diff(curves) > 0).any())
-
-
-def _corrections(model: MixModel, X: Floats) -> Doubles:
-    """Return what the boosted trees make of each generator at each position, (n_cgs, positions); X: `rows`."""
-    return model.predict(X).reshape(len(model.schema.cgs), -1)
 
 
 def _padded(lists: Sequence[Candidates], depth: int) -> Ints:

@@ -38,15 +38,13 @@ class Segments(NamedTuple):
         """Read them from a MixiGen's artifact, in which the curves of a segment are one row, generator by generator.
 
         Raises:
-            ValueError: as `check`.
+            ValueError: the curves are those of other generators or positions; `check` says the rest.
         """
         feature, border, children, flat = (array(artifact, name) for name in ARRAYS)
         n_cgs, depth = len(schema.cgs), schema.max_position
         if flat.ndim != 3 or flat.shape[2] != n_cgs * depth:
             raise ValueError(f"segment_curves are {flat.shape}; wanted (trees, segments, {n_cgs} · {depth})")
-        segments = cls(feature, border, children, flat.reshape(*flat.shape[:2], n_cgs, depth))
-        segments.check(schema)
-        return segments
+        return cls(feature, border, children, flat.reshape(*flat.shape[:2], n_cgs, depth))
 
     @classmethod
     def fixed(cls, curves: Doubles) -> "Segments":
