@@ -11,8 +11,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from service.array_types import Bools, Floats, Ints
-from service.kernels import NOT_ELIGIBLE, holds
+from service.kernels import holds
 from service.prefetch import LINE, prefetch
+from service.top_kernels import NOT_ELIGIBLE
 
 Real: TypeAlias = float | np.float32
 Whole: TypeAlias = int | np.int32
@@ -91,7 +92,7 @@ def rank_found(
     """Rescore what a graph found; return the eligible items that rank after (score, item), in order.
 
     found: (k,) distinct items, nearly sorted, which is what insertion sort is good at. A score of
-    0 says nothing, as in `kernels.top_k`.
+    0 says nothing, as in `top_kernels.top_k`.
     """
     items, eligible = np.empty(len(found), np.int32), 0
     for label in found:

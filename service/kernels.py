@@ -12,73 +12,13 @@ from numba import njit
 from numpy.typing import NDArray
 
 from service.array_types import Bools, Floats, Ints, Longs
-from service.marks import indices, marks
 from service.prefetch import LINE, prefetch
+from service.top_kernels import NOT_ELIGIBLE, top_k
 
 Columns = NDArray[np.uint16] | NDArray[np.int32]
 
-NOT_ELIGIBLE = np.float32(-np.inf)
-_LARGEST_GROUP, _GROUPS_PER_ITEM = 1024, 8
 _ROWS_AHEAD = 4
 """How early a row is asked for: later it is waited for, earlier it may be gone again."""
-
-
-@njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "reassoc"})
-def group_maxima(scores: Floats, groups: int) -> Floats:
-    """Return the best score of each group that qualifies, −inf where none does; group of an item = item mod groups.
-
-    Groups lie side by side, so that many maxima are taken by one instruction.
-    """
-    maxima = np.full(groups, NOT_ELIGIBLE, np.float32)
-    for start in range(0, len(scores), groups):
-        part = scores[start : start + groups]
-        for group in range(len(part)):
-            maxima[group] = max(maxima[group], part[group] if part[group] != 0.0 else NOT_ELIGIBLE)
-    return maxima
-
-
-@njit(nogil=True, cache=True)
-def _sort_key(bits: int, item: int) -> Any:
-    """Return a number that ascends as scores fall and, for equal scores, as items rise; bits: of the score."""
-    ascending = bits ^ ((bits >> 31) & 0x7FFFFFFF)  # a float's bits, made to order as the float does
-    return (np.int64(~ascending) << 32) | np.int64(item)
-
-
-@njit(nogil=True, cache=True)
-def reaching(values: Floats, least: Any) -> Ints:
-    """Return where values are `least` or more, ascending; few are."""
-    reaches = marks(len(values))
-    for place in range(len(values)):
-        reaches[place] = values[place] >= least
-    return indices(reaches)
-
-
-@njit(nogil=True, cache=True)
-def _keys(scores: Floats, items: Ints) -> Longs:
-    """Return the keys of those items that qualify."""
-    keys, size, bits = np.empty(len(items), np.int64), 0, scores.view(np.int32)
-    for item in items:
-        if scores[item] != 0.0 and scores[item] > NOT_ELIGIBLE:
-            keys[size] = _sort_key(bits[item], item)
-            size += 1
-    return keys[:size]
-
-
-def top_k(scores: Floats, k: int) -> Ints:
-    """Return the best k items (fewer if fewer qualify), best first, equal scores by index.
-
-    scores: (n,) float32, contiguous. Zeros and −inf do not qualify. The k-th best of the maxima of groups
-    is a bound that at least k items reach and few more, and only those are sorted. What NumPy does with vector
-    instructions (partition, sort) is several times as fast as when compiled here.
-    """
-    if k <= 0 or not len(scores):
-        return np.empty(0, np.int32)
-    groups = min(len(scores), max(_GROUPS_PER_ITEM * k, len(scores) // _LARGEST_GROUP))
-    maxima = group_maxima(scores, groups)
-    least = np.partition(maxima, groups - k)[groups - k] if k < groups else NOT_ELIGIBLE
-    keys = _keys(scores, reaching(scores, least))
-    keys.sort()
-    return keys[:k].astype(np.int32)  # the lower half, which is the item
 
 
 @njit(nogil=True, cache=True, fastmath={"reassoc", "contract", "nsz"})

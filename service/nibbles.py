@@ -38,8 +38,16 @@ LINE, SUMS = vector(BYTES, 8), vector(LANES, 32)
 
 def _halves(code: Code, line: ir.Value) -> tuple[ir.Value, ir.Value]:
     """Return the lower and the upper numbers of a line."""
-    low = code.builder.and_(line, ir.Constant(LINE, [15] * BYTES))
-    return low, code.builder.lshr(line, ir.Constant(LINE, [4] * BYTES))
+    return _lower(code, line), code.builder.lshr(line, ir.Constant(LINE, [4] * BYTES))
+
+
+def _lower(code: Code, line: ir.Value) -> ir.Value:
+    return code.builder.and_(line, ir.Constant(LINE, [0x0F] * BYTES))
+
+
+def _upper_times_16(code: Code, line: ir.Value) -> ir.Value:
+    """Return sixteen times the upper numbers: less to wait for than a shift, where a sum can be divided at its end."""
+    return code.builder.and_(line, ir.Constant(LINE, [0xF0] * BYTES))
 
 
 def _splat(code: Code, number: ir.Value) -> ir.Value:
@@ -63,21 +71,31 @@ def _plus_dots(code: Code, sums: ir.Value, unsigned: ir.Value, signed: ir.Value)
 
 
 @intrinsic
-def _line_dot(_: Any, packed: Any, start: Any, query: Any, first: Any) -> Any:
-    """Return Σ number · query over one line: packed[start : start + 64], query[first : first + 128].
+def _lines_dot(_: Any, packed: Any, start: Any, lines: Any, query: Any) -> Any:
+    """Return Σ number · query over lines: packed[start : start + 64 · lines], query[: 128 · lines].
 
-    Number b of the query belongs to the lower half of byte b, number 64 + b to the upper.
+    Of a line's 128 numbers of the query, number b belongs to the lower half of byte b, number 64 + b to the upper.
     """
 
     def write(code: Code) -> ir.Value:
-        builder, arguments = code.builder, code.arguments
-        low, high = _halves(code, code.load(0, arguments[1], LINE))
-        sums = ir.Constant(SUMS, [0] * LANES)
-        for part, first in ((low, arguments[3]), (high, builder.add(arguments[3], arguments[3].type(BYTES)))):
-            sums = _plus_dots(code, sums, part, code.load(2, first, SUMS))
-        return code.call(f"llvm.vector.reduce.add.v{LANES}i32", ir.IntType(32), sums)
+        builder, (_, start, lines, _) = code.builder, code.arguments
+        lower, upper = (code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(2))
+        with code.loop(lines) as line:
+            byte = builder.mul(line, line.type(BYTES))
+            packed_line = code.load(0, builder.add(start, byte), LINE)
+            number = builder.mul(line, line.type(NUMBERS))
+            parts = (lower, _lower(code, packed_line), 0), (upper, _upper_times_16(code, packed_line), BYTES)
+            for sums, part, first in parts:
+                own = code.load(3, builder.add(number, number.type(first)), SUMS)
+                builder.store(_plus_dots(code, builder.load(sums), part, own), sums)
+        total = builder.add(builder.load(lower), _sixteenth(code, builder.load(upper)))
+        return code.call(f"llvm.vector.reduce.add.v{LANES}i32", ir.IntType(32), total)
 
-    return operation(types.int32(packed, types.intp, query, types.intp), write)
+    return operation(types.int32(packed, types.intp, types.intp, query), write)
+
+
+def _sixteenth(code: Code, sums: ir.Value) -> ir.Value:
+    return code.builder.ashr(sums, ir.Constant(SUMS, [4] * LANES))
 
 
 @njit(nogil=True, cache=True)
@@ -86,10 +104,7 @@ def dot_of(packed: Any, start: int, query: Any) -> Any:
 
     packed: uint8, one-dimensional; query: int8, as long as the lines. Neither is checked.
     """
-    total = 0
-    for first in range(0, len(query), NUMBERS):
-        total += _line_dot(packed, start + first // 2, query, first)  # type: ignore[call-arg]
-    return total
+    return _lines_dot(packed, start, len(query) // NUMBERS, query)  # type: ignore[call-arg]
 
 
 @intrinsic
@@ -108,12 +123,13 @@ def block_dots(_: Any, packed: Any, start: Any, steps: Any, query: Any, sums: An
             for half in range(2):
                 at = builder.add(arguments[1], builder.mul(step, step.type(2 * BYTES)))
                 line = code.load(0, builder.add(at, step.type(half * BYTES)), LINE)
-                for place, part in enumerate(_halves(code, line), 2 * half):
+                for place, part in enumerate((_lower(code, line), _upper_times_16(code, line)), 2 * half):
                     number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * place))
                     four = _splat(code, code.load(3, number, ir.IntType(32)))
                     builder.store(_plus_dots(code, builder.load(kept[place]), part, four), kept[place])
-        a, b, c, d = (builder.load(one) for one in kept)
-        code.store(builder.add(builder.add(a, b), builder.add(c, d)), 4, arguments[5])
+        low, high, more_low, more_high = (builder.load(one) for one in kept)
+        upper = _sixteenth(code, builder.add(high, more_high))
+        code.store(builder.add(builder.add(low, more_low), upper), 4, arguments[5])
 
     return operation(types.void(packed, types.intp, types.intp, query, sums, types.intp), write)
 

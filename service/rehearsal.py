@@ -10,7 +10,7 @@ from pathlib import Path
 
 import numpy as np
 
-from service import compact_kernels, json_kernels, kernels, mix_kernels
+from service import compact_kernels, history_kernels, json_kernels, kernels, mix_kernels
 from service.cg.base import Candidates, SimilarItems
 from service.errors import StoreError
 from service.generate import Request, generate
@@ -32,6 +32,7 @@ def compile_kernels() -> None:
     with Path(kernels.__file__).open("rb") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         kernels.warm_up()
+        history_kernels.warm_up()
         compact_kernels.warm_up()
         mix_kernels.warm_up()
         json_kernels.warm_up()

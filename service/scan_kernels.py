@@ -18,21 +18,19 @@ from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats, Ints
 from service.embedding_kernels import score_some
-from service.kernels import NOT_ELIGIBLE, _sort_key, group_maxima, reaching
-from service.marks import indices, marks
 from service.nibbles import BYTES, LANES, NUMBERS, block_dots, dot_of
 from service.prefetch import prefetch
+from service.reaching import reaching
+from service.top_kernels import LOWEST, NOT_ELIGIBLE, bar, best_first
 
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
 """Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|."""
 LARGEST = 127
-COLUMNS, SHARE = 3, 1.5
-"""For each item that is wanted, so many columns, of which so many help to set the bar."""
-LOWEST = np.float32(np.finfo(np.float32).min)
-"""What every score reaches but that of an item that is not eligible."""
+FIRST = 2
+"""For each item that is wanted, so many are looked at to set the bar."""
 ROUNDING = 2.0**-23
 """Twice what one operation on float32 may miss, relative to its result."""
-_EIGHT = 8
+_STACK = 8
 """Items whose best estimate is kept: most of them never get a look of their own."""
 _ITEMS_AHEAD = 8
 """How early an item's codes are asked for."""
@@ -88,94 +86,82 @@ class Estimates(NamedTuple):
     scores: Floats
     """(n,)."""
     best: Floats
-    """(⌈n / 8⌉,): the best of each eight."""
+    """(m,), m = ⌈n / 8⌉: the best of the items place, place + m, place + 2 m, …: one instruction takes many."""
 
 
 @njit(nogil=True, cache=True)
 def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Estimates:
     """Return the estimate of every score, −inf of excluded items; biases: (n,)."""
     n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
-    dots, scores = np.empty(len(upper) * LANES, np.int32), np.empty(n, np.float32)
-    for block in range(len(upper)):
-        block_dots(packed, block * steps * 2 * BYTES, steps, query.codes, dots, block * LANES)  # type: ignore[call-arg]
+    dots, scores = np.empty(LANES, np.int32), np.empty(n, np.float32)
     count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
-    for item in range(n):
-        scores[item] = (count * np.float32(dots[item]) - shift) * scales[item] + biases[item]
+    for block in range(len(upper)):
+        first = block * LANES
+        block_dots(packed, first * steps * 2 * (BYTES // LANES), steps, query.codes, dots, 0)  # type: ignore[call-arg]
+        own, scale, bias = scores[first : first + LANES], scales[first : first + LANES], biases[first : first + LANES]
+        for lane in range(len(own)):
+            own[lane] = (count * np.float32(dots[lane]) - shift) * scale[lane] + bias[lane]
     scores[excluded] = NOT_ELIGIBLE
-    best = np.full(-(-n // _EIGHT), NOT_ELIGIBLE, np.float32)
-    for eight in range(n // _EIGHT):
-        for item in range(_EIGHT * eight, _EIGHT * eight + _EIGHT):
-            best[eight] = max(best[eight], scores[item])
-    for item in range(n // _EIGHT * _EIGHT, n):
-        best[-1] = max(best[-1], scores[item])
-    return Estimates(scores, best)
+    return Estimates(scores, _stacked(scores))
 
 
-@njit(nogil=True, cache=True)
-def _margin(item: Any, error: int, bounds: Floats, query: CodedQuery, slack: Any) -> Any:
-    """Return by how much an estimate may miss an item's score; error: the row of `bounds` that belongs to it."""
-    return query.length * bounds[error, item] + (query.missed * bounds[LENGTH, item] + slack)
-
-
-@njit(nogil=True, cache=True)
-def _reaching(scores: Floats, bounds: Floats, query: CodedQuery, slack: Any, bar: Any) -> Ints:
-    """Return the items that may have a score of `bar` or more."""
-    length, missed = np.float32(query.length), np.float32(query.missed)  # in float64 the loop takes twice as long
-    least = np.float32(max(bar - slack, LOWEST))
-    errors, lengths, reaches = bounds[COARSE_ERROR], bounds[LENGTH], marks(len(scores))
-    for item in range(len(scores)):
-        reaches[item] = scores[item] + (length * errors[item] + missed * lengths[item]) >= least
-    return indices(reaches)
+@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _stacked(scores: Floats) -> Floats:
+    m = -(-len(scores) // _STACK)
+    best = scores[:m].copy()
+    for first in range(m, len(scores), m):
+        part = scores[first : first + m]
+        for place in range(len(part)):
+            best[place] = max(best[place], part[place])
+    return best
 
 
 @njit(nogil=True, cache=True)
 def _best_estimates(estimates: Estimates, k: int) -> Ints:
-    """Return some items with the best estimates, about 2 k; all that are eligible if there are not many more.
-
-    The best of a column stands for all in it, so that few numbers need sorting.
-    """
+    """Return some items with the best estimates, about FIRST · k; all that are eligible if there are not many more."""
     scores, best = estimates
-    columns, wanted, least = COLUMNS * k, int(SHARE * k), LOWEST
-    if columns < len(scores):
-        maxima = group_maxima(best if columns < len(best) else scores, columns)
-        least = max(least, np.partition(maxima, columns - wanted)[columns - wanted])
-    if columns >= len(best):
-        return reaching(scores, least)
-    eights = reaching(best, least)
-    reaches = marks(_EIGHT * len(eights))
-    for place in range(len(eights)):
-        for item in range(_EIGHT):
-            score = scores[min(_EIGHT * eights[place] + item, len(scores) - 1)]
-            reaches[_EIGHT * place + item] = score >= least and _EIGHT * eights[place] + item < len(scores)
-    found = indices(reaches)
-    for place in range(len(found)):
-        found[place] = _EIGHT * eights[found[place] // _EIGHT] + found[place] % _EIGHT
-    return found
+    wanted, m = FIRST * k, len(best)
+    if 2 * wanted >= m:
+        return reaching(scores, max(bar(scores, wanted, wanted + k), LOWEST))
+    least = max(bar(best, wanted, wanted + k // 4), LOWEST)
+    stacks = reaching(best, least)
+    found, size = np.empty(_STACK * len(stacks), np.int32), 0
+    for stack in stacks:
+        for item in range(stack, len(scores), m):
+            found[size] = item
+            size += scores[item] >= least
+    return found[:size]
 
 
 @njit(nogil=True, cache=True)
-def _finer(items: Ints, lower: Bytes, bounds: Floats, scores: Floats, query: CodedQuery) -> Floats:
-    """Return the estimates of some items by all eight bits; scores: those by four."""
-    row, packed, finer = lower.shape[1], lower.reshape(lower.size), np.empty(len(items), np.float32)
-    shift = 7.5 * query.total
+def _reaching(scores: Floats, bounds: Floats, query: CodedQuery, slack: Any, least: Any) -> Ints:
+    """Return the items that may have a score of `least` or more."""
+    length, missed = np.float32(query.length), np.float32(query.missed)  # in float64 the loop takes twice as long
+    errors, lengths, most = bounds[COARSE_ERROR], bounds[LENGTH], np.empty(len(scores), np.float32)
+    for item in range(len(scores)):
+        most[item] = scores[item] + (length * errors[item] + missed * lengths[item])
+    return reaching(most, max(least - slack, LOWEST))
+
+
+@njit(nogil=True, cache=True)
+def _finer(
+    items: Ints, lower: Bytes, bounds: Floats, scores: Floats, query: CodedQuery, slack: Any
+) -> tuple[Floats, Floats]:
+    """Return what some items' scores are at least and at most, by all eight bits; scores: estimates by four."""
+    row, packed = lower.shape[1], lower.reshape(lower.size)
+    least, most, shift = np.empty(len(items), np.float32), np.empty(len(items), np.float32), 7.5 * query.total
     for place in range(len(items)):
         if place + _ITEMS_AHEAD < len(items):
+            later = np.int64(items[place + _ITEMS_AHEAD])
             for line in range(0, row, BYTES):
-                prefetch(packed, np.int64(items[place + _ITEMS_AHEAD]) * row + line)
+                prefetch(packed, later * row + line)
+            prefetch(scores, later)
         item = items[place]
         rest = (dot_of(packed, np.int64(item) * row, query.codes) - shift) * (query.unit * bounds[SCALE, item])
-        finer[place] = scores[item] + rest
-    return finer
-
-
-@njit(nogil=True, cache=True)
-def _bar(items: Ints, finer: Floats, bounds: Floats, query: CodedQuery, slack: Any, k: int, least: Any) -> Any:
-    """Return a score that at least k of these items reach, −inf if they are fewer; least: one that k reach for sure."""
-    sure, size = np.empty(len(items), np.float32), 0
-    for place in range(len(items)):
-        sure[size] = finer[place] - _margin(items[place], ERROR, bounds, query, slack)
-        size += sure[size] >= least
-    return np.partition(sure[:size], size - k)[size - k] if size >= k else NOT_ELIGIBLE
+        finer = np.float32(scores[item] + rest)
+        margin = query.length * bounds[ERROR, item] + (query.missed * bounds[LENGTH, item] + slack)
+        least[place], most[place] = finer - margin, finer + margin
+    return least, most
 
 
 @njit(nogil=True, cache=True)
@@ -196,22 +182,16 @@ def best_items(
     """
     _, lower, bounds = codes
     first = _best_estimates(estimates, k)
-    bar = _bar(first, _finer(first, lower, bounds, estimates.scores, coded), bounds, coded, slack, k, LOWEST)
-    items = _reaching(estimates.scores, bounds, coded, slack, bar)
-    finer = _finer(items, lower, bounds, estimates.scores, coded)
-    bar = _bar(items, finer, bounds, coded, slack, k, max(bar, LOWEST))
-    near = marks(len(items))
+    least, _ = _finer(first, lower, bounds, estimates.scores, coded, slack)
+    items = _reaching(estimates.scores, bounds, coded, slack, bar(least, k, k))
+    least, most = _finer(items, lower, bounds, estimates.scores, coded, slack)
+    reached = max(bar(least, k, k), LOWEST)
+    items = items[reaching(most, reached)]
+    scores, size = score_some(items, vectors, biases, query), 0
     for place in range(len(items)):
-        near[place] = finer[place] + _margin(items[place], ERROR, bounds, coded, slack) >= bar
-    items = items[indices(near)]
-    scores = score_some(items, vectors, biases, query)
-    keys, size, bits = np.empty(len(items), np.int64), 0, scores.view(np.int32)
-    for place in range(len(items)):
-        keys[size] = _sort_key(bits[place], items[place])
-        size += scores[place] >= bar and scores[place] != 0.0
-    keys = keys[:size]
-    keys.sort()
-    return _unpacked(keys[:k])
+        items[size], scores[size] = items[place], scores[place]
+        size += scores[place] >= reached and scores[place] != 0.0
+    return best_first(items[:size], scores[:size], k)
 
 
 @njit(nogil=True, cache=True)
@@ -223,14 +203,3 @@ def first_items(
     estimates = estimate(codes.upper, codes.bounds, biases, coded, excluded)
     items, scores = best_items(codes, vectors, biases, slack, query, coded, estimates, k)
     return items, scores, coded, estimates
-
-
-@njit(nogil=True, cache=True)
-def _unpacked(keys: NDArray[np.int64]) -> tuple[Ints, Floats]:
-    """Return the items and scores of sorted keys."""
-    items, bits = np.empty(len(keys), np.int32), np.empty(len(keys), np.int32)
-    for place in range(len(keys)):
-        items[place] = keys[place] & 0x7FFFFFFF
-        descending = np.int32(~(keys[place] >> 32))
-        bits[place] = descending ^ ((descending >> 31) & 0x7FFFFFFF)
-    return items, bits.view(np.float32)

@@ -3,12 +3,13 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from service import ann_kernels, embedding_kernels, kernels
+from service import ann_kernels, embedding_kernels
 from service.array_types import Floats
 from service.cg.base import NOTHING, Candidates, Filters, ListRanking, Query, Ranking
 from service.cg.embedding import Embedding
 from service.hnsw import HnswGraph
 from service.ids import Id
+from service.top_kernels import top_k
 
 MAX_DEPTH_SHARE = 1 / 50
 """Searching the graph for a larger share of all items takes longer than to look at all of them."""
@@ -142,8 +143,7 @@ class GraphRanking:
     def _take_rest(self, rest: Floats, k: int) -> None:
         kept = self._found[: self._given]
         embedding_kernels.mask_before(rest, _last(kept))
-        best = kernels.top_k(rest, k - len(kept))
-        self._found = _join(kept, Candidates(best, rest[best]))
+        self._found = _join(kept, Candidates(*top_k(rest, k - len(kept))))
 
 
 def _last(candidates: Candidates) -> tuple[float, int]:

@@ -4,16 +4,17 @@ A generator is asked with a `Query` and returns a `Ranking`: its own eligible it
 from which any prefix can be read. `Cursor` hands a ranking out piece by piece.
 """
 
-from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Protocol, runtime_checkable
+from typing import Protocol, runtime_checkable
 
 import numpy as np
 
+from service import history_kernels
 from service.array_types import Bools, Floats, Ints
 from service.history import EMPTY, History
+from service.history_kernels import WEIGHTINGS
 from service.ids import Id
-from service.kernels import top_k
+from service.top_kernels import top_k
 
 NO_ITEMS: Ints = np.empty(0, np.int32)
 ALL_ALLOWED: Bools = np.empty(0, np.bool_)
@@ -134,7 +135,8 @@ class ItemMap:
         """Take the release's index of each item of the model, ascending; None if they are the same."""
         self.to_release = to_release
         self.n_release = n_release
-        self._to_model: Ints | None = None
+        self._to_model = NO_ITEMS
+        """Empty if they are the same."""
         if to_release is not None:
             self._to_model = np.full(n_release, -1, np.int32)
             self._to_model[to_release] = np.arange(len(to_release), dtype=np.int32)
@@ -146,17 +148,23 @@ class ItemMap:
         """Translate the model's items."""
         return items if self.to_release is None else self.to_release[items]
 
-    def model_items(self, items: Ints) -> tuple[Ints, Any]:
-        """Translate the release's items; also return which of them the model knows (an index)."""
-        if self._to_model is None:
-            return items, slice(None)
+    def model_items(self, items: Ints) -> Ints:
+        """Translate the release's items; those that the model does not know are left out."""
+        if self.to_release is None:
+            return items
         found = self._to_model[items]
-        known = found >= 0
-        return found[known], known
+        return found[found >= 0]
+
+    def model_history(self, history: History, weighting: str) -> tuple[Ints, Floats]:
+        """Return the items of a history that the model knows, translated, and the value of each."""
+        of_model: tuple[Ints, Floats] = history_kernels.known(
+            history.items, history.counts, self._to_model, WEIGHTINGS[weighting]
+        )
+        return of_model
 
     def model_rows(self) -> Ints:
         """Return the model's item of each release item, −1 where it has none."""
-        return np.arange(self.n_release, dtype=np.int32) if self._to_model is None else self._to_model
+        return np.arange(self.n_release, dtype=np.int32) if self.to_release is None else self._to_model
 
     def model_filters(self, filters: Filters) -> Filters:
         """Translate filters."""
@@ -164,7 +172,7 @@ class ItemMap:
             return filters
         allowed = filters.allowed
         return Filters(
-            self.model_items(filters.excluded)[0],
+            self.model_items(filters.excluded),
             allowed[self.to_release] if len(allowed) else allowed,
         )
 
@@ -179,8 +187,8 @@ class ScoreRanking:
 
     def top(self, k: int) -> Candidates:
         """Select the best k."""
-        best = top_k(self._scores, k)
-        return Candidates(self._items.release_items(best), self._scores[best])
+        items, scores = top_k(self._scores, k)
+        return Candidates(self._items.release_items(items), scores)
 
 
 class ListRanking:
@@ -219,11 +227,5 @@ class Cursor:
 
 def history_weights(counts: Ints, weighting: str) -> Floats:
     """Return the value of each interaction, as the model was trained with it."""
-    return WEIGHTINGS[weighting](counts)
-
-
-WEIGHTINGS: Mapping[str, Callable[[Ints], Floats]] = {
-    "binary": lambda counts: np.ones(len(counts), np.float32),
-    "count": lambda counts: counts.astype(np.float32),
-    "log": lambda counts: np.log2(1.0 + counts).astype(np.float32),
-}
+    weights: Floats = history_kernels.weigh(counts, WEIGHTINGS[weighting])
+    return weights

@@ -5,11 +5,12 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from service import embedding_kernels, kernels
+from service import embedding_kernels
 from service.array_types import Floats, Ints
-from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking, history_weights
+from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
 from service.cg.scan import CodedRanking, CodedVectors
 from service.ids import Id, IdIndex
+from service.top_kernels import NOT_ELIGIBLE
 
 FoldIn = Callable[[Ints, Floats], Floats]
 """(history items, their weights) → the vector (dim,) of a user with that history."""
@@ -59,7 +60,7 @@ class Embedding:
     def scores(self, vector: Floats, local: Filters) -> Floats:
         """Return the score of every item, −inf where it is not eligible; filters in the model's items."""
         scores: Floats = embedding_kernels.score_items(self.item_vectors, self.item_biases, vector, local.allowed)
-        scores[local.excluded] = kernels.NOT_ELIGIBLE
+        scores[local.excluded] = NOT_ELIGIBLE
         return scores
 
     def similar(self, item: int, filters: Filters) -> Ranking:
@@ -70,12 +71,12 @@ class Embedding:
         by 30 % of all users on average, the cosine's by 7 %; and held 8.8 % against 5.5 % of the rest of
         a basket, of which the most popular items alone are 6.3 %.
         """
-        own, _ = self.items.model_items(np.array([item], np.int32))
+        own = self.items.model_items(np.array([item], np.int32))
         if not len(own):
             return ListRanking(NOTHING)
         local = self.items.model_filters(filters.without(item))
         scores: Floats = embedding_kernels.cosine_items(self.item_vectors, own[0], local.allowed)
-        scores[local.excluded] = kernels.NOT_ELIGIBLE
+        scores[local.excluded] = NOT_ELIGIBLE
         return ScoreRanking(scores, self.items)
 
     def warm_up(self) -> None:
@@ -91,10 +92,9 @@ class Embedding:
         embedding_kernels.cosine_items(self.item_vectors, np.int32(0), Filters().allowed)
 
     def _folded(self, query: Query) -> Floats | None:
-        items, known = self.items.model_items(query.history.items)
+        items, weights = self.items.model_history(query.history, self.weighting)
         if not len(items):
             return None
-        weights = history_weights(query.history.counts[known], self.weighting)
         try:
             vector = np.ascontiguousarray(self.fold_in(items, weights), np.float32)
         except np.linalg.LinAlgError:  # a model without regularisation: no single vector explains the history

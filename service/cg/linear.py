@@ -6,7 +6,7 @@ import numpy as np
 
 from service import compact_kernels, kernels
 from service.array_types import Floats, Ints
-from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking, history_weights
+from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
 from service.compact_kernels import CompactWeights
 
 Scorer = Callable[[Ints, Floats], Floats]
@@ -42,15 +42,14 @@ class LinearItemToItemCG:
 
     def rank(self, query: Query) -> Ranking:
         """Score all items; a history with no item of the model has nothing to say."""
-        items, known = self._items.model_items(query.history.items)
+        items, weights = self._items.model_history(query.history, self._weighting)
         if not len(items):
             return ListRanking(NOTHING)
-        weights = history_weights(query.history.counts[known], self._weighting)
         return self._ranking(items, weights, query.filters)
 
     def similar(self, item: int, filters: Filters) -> Ranking:
         """Rank by row `item` of W, the item itself left out whatever its diagonal holds."""
-        items, _ = self._items.model_items(np.array([item], np.int32))
+        items = self._items.model_items(np.array([item], np.int32))
         if not len(items):
             return ListRanking(NOTHING)
         return self._ranking(items, np.ones(1, np.float32), filters.without(item))

@@ -46,7 +46,7 @@ def test_a_change_of_what_a_kernel_calls(tmp_path):
 
 def test_the_kernels_of_the_service(tmp_path):
     names = {file.name for file in kernel_cache.SERVICE.rglob("*.py")}
-    assert {"kernels.py", "marks.py", "nibbles.py"} <= names
+    assert {"kernels.py", "reaching.py", "nibbles.py"} <= names
     kept = tmp_path / "new.nbi"
     kept.touch()
     assert kernel_cache.forget_stale(kernel_cache.SERVICE, cache=str(tmp_path)) == 0

@@ -1,5 +1,3 @@
-import math
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -9,11 +7,6 @@ from scipy.sparse import csr_array
 from service import kernels
 from tests import naive
 
-SCORES = st.lists(
-    st.sampled_from([-math.inf, -2.5, -1.0, -0.0, 0.0, 0.5, 1.0, 1.0, 3.0])
-    | st.floats(-10, 10, width=32, allow_subnormal=False),
-    max_size=60,
-)
 QUICK = settings(max_examples=200, deadline=None)
 
 
@@ -23,27 +16,6 @@ def f4(values):
 
 def i4(values):
     return np.array(values, np.int32)
-
-
-@QUICK
-@given(SCORES, st.integers(0, 80))
-def test_top_k_is_the_naive_top_k(scores, k):
-    assert kernels.top_k(f4(scores), k).tolist() == naive.top_k(scores, k)
-
-
-def test_top_k_never_pads_with_item_0():
-    assert kernels.top_k(f4([0, 0, 5, 0]), 3).tolist() == [2]
-    assert kernels.top_k(f4([-math.inf] * 4), 3).tolist() == []
-
-
-def test_top_k_keeps_negative_scores_and_puts_the_lower_index_first_among_equal_ones():
-    assert kernels.top_k(f4([-1, -1, 2, -3, 2]), 4).tolist() == [2, 4, 0, 1]
-
-
-@pytest.mark.parametrize("k", [1, 10, 999, 5000])
-def test_top_k_of_many(k):
-    scores = np.random.default_rng(0).integers(-50, 50, 2000).astype(np.float32)
-    assert kernels.top_k(scores, k).tolist() == naive.top_k(scores.tolist(), k)
 
 
 @pytest.mark.parametrize("n_history", [0, 1, 3, 4, 5, 8, 11])

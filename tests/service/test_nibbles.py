@@ -17,11 +17,11 @@ def unpacked(lines):
 def kernels(request, monkeypatch):
     """The three operations, compiled anew."""
     monkeypatch.setattr(nibbles, "VNNI", nibbles.VNNI and request.param)
-    line_dot, block_dots, add_rows = nibbles._line_dot, nibbles.block_dots, nibbles.add_rows
+    lines_dot, block_dots, add_rows = nibbles._lines_dot, nibbles.block_dots, nibbles.add_rows
 
     @njit
-    def dot(packed, start, query, first):
-        return line_dot(packed, start, query, first)
+    def dot(packed, start, lines, query):
+        return lines_dot(packed, start, lines, query)
 
     @njit
     def block(packed, start, steps, query, sums, first):
@@ -40,11 +40,12 @@ def drawn(rng, *shape):
     return values
 
 
-def test_a_line(kernels):
-    rng = np.random.default_rng(0)
-    lines, query = drawn(rng, 5, BYTES), rng.integers(-128, 128, 2 * NUMBERS).astype(np.int8)
-    found = [kernels[0](lines.ravel(), line * BYTES, query, NUMBERS) for line in range(5)]
-    assert found == (unpacked(lines) @ query[NUMBERS:]).tolist()
+@pytest.mark.parametrize("lines", [1, 2])
+def test_lines(kernels, lines):
+    rng = np.random.default_rng(lines)
+    vectors, query = drawn(rng, 5, lines, BYTES), rng.integers(-128, 128, lines * NUMBERS).astype(np.int8)
+    found = [kernels[0](vectors.ravel(), first * lines * BYTES, lines, query) for first in range(5)]
+    assert found == (unpacked(vectors).reshape(5, -1) @ query).tolist()
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])

@@ -3,10 +3,11 @@
 import numpy as np
 import pytest
 
-from service import embedding_kernels, kernels, scan_kernels
+from service import embedding_kernels, scan_kernels
 from service.cg.base import ItemMap
 from service.cg.scan import CodedRanking, CodedVectors
-from service.scan_kernels import COARSE_ERROR, ERROR, LENGTH
+from service.scan_kernels import COARSE_ERROR, LENGTH
+from service.top_kernels import NOT_ELIGIBLE, top_k
 from training.scan_codes import encode
 
 ALL = np.empty(0, np.bool_)
@@ -35,7 +36,7 @@ def ranking(vectors, biases, query, excluded, scores=None):
 
 def exact(vectors, biases, query, excluded):
     scores = embedding_kernels.score_items(vectors, biases, query, ALL)
-    scores[np.array(excluded, np.int32)] = kernels.NOT_ELIGIBLE
+    scores[np.array(excluded, np.int32)] = NOT_ELIGIBLE
     return scores
 
 
@@ -47,12 +48,16 @@ def test_estimates_miss_scores_by_no_more_than_their_margins(n, dim, kind):
     upper, lower, bounds = coded.codes
     asked = scan_kernels.code_query(query)
     coarse, best = scan_kernels.estimate(upper, bounds, biases, asked, np.empty(0, np.int32))
-    assert best.tolist() == [max(coarse[first : first + 8]) for first in range(0, n, 8)]
-    fine = scan_kernels._finer(np.arange(n, dtype=np.int32), lower, bounds, coarse, asked)
+    stacks = -(-n // 8)
+    assert best.tolist() == [max(coarse[place::stacks]) for place in range(stacks)]
+    everything = np.arange(n, dtype=np.int32)
+    least, most = scan_kernels._finer(everything, lower, bounds, coarse, asked, coded.slack)
     scores = embedding_kernels.score_items(vectors, biases, query, ALL)
-    for estimates, error in ((coarse, COARSE_ERROR), (fine, ERROR)):
-        margins = asked.length * bounds[error] + asked.missed * bounds[LENGTH] + coded.slack
-        assert (np.abs(estimates.astype(np.float64) - scores) <= margins).all()
+    margins = asked.length * bounds[COARSE_ERROR] + asked.missed * bounds[LENGTH] + coded.slack
+    assert (np.abs(coarse.astype(np.float64) - scores) <= margins).all()
+    assert (least <= scores).all()
+    assert (scores <= most).all()
+    fine = (least.astype(np.float64) + most) / 2
     assert np.abs(fine - scores).mean() <= np.abs(coarse - scores).mean() / 4 or n < 60 or kind == "ties"
 
 
@@ -65,10 +70,10 @@ def test_the_best_are_those_of_a_scan_of_all_vectors(n, dim, kind):
         excluded = np.flatnonzero(rng.random(n) < share)
         scores = exact(vectors, biases, query, excluded)
         for k in (1, 2, 10, 100, n // 2, n, n + 3):
-            wanted = kernels.top_k(scores, k)
+            wanted, their = top_k(scores, k)
             found = ranking(vectors, biases, query, excluded, scores.copy).top(k)
             assert found.items.tolist() == wanted.tolist()
-            assert found.scores.tolist() == scores[wanted].tolist()
+            assert found.scores.tolist() == their.tolist()
 
 
 def test_the_best_are_found_by_codes_alone():
@@ -76,12 +81,12 @@ def test_the_best_are_found_by_codes_alone():
     scores = exact(vectors, biases, query, [3, 4])
     found = ranking(vectors, biases, query, [3, 4])  # cannot scan
     for k in (50, 10, 100, 1000):
-        assert found.top(k).items.tolist() == kernels.top_k(scores, k).tolist()
+        assert found.top(k).items.tolist() == top_k(scores, k)[0].tolist()
 
 
 def test_most_vectors_are_never_looked_at():
     vectors, biases, query = model(2500, 200)
-    wanted = kernels.top_k(exact(vectors, biases, query, []), 20).tolist()
+    wanted = top_k(exact(vectors, biases, query, []), 20)[0].tolist()
     coded = CodedVectors(vectors, biases, encode(vectors))
     read = vectors.copy()
     read[np.argsort(vectors @ query + biases)[:-100]] = np.nan
@@ -95,6 +100,6 @@ def test_a_list_ends_where_scores_are_0():
     vectors[20:], biases[20:] = 0, 0
     scores = exact(vectors, biases, query, [])
     found = ranking(vectors, biases, query, [], scores.copy)
-    assert found.top(10).items.tolist() == kernels.top_k(scores, 10).tolist()
-    assert found.top(100).items.tolist() == kernels.top_k(scores, 100).tolist()
+    assert found.top(10).items.tolist() == top_k(scores, 10)[0].tolist()
+    assert found.top(100).items.tolist() == top_k(scores, 100)[0].tolist()
     assert len(found.top(100)) == 20

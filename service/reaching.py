@@ -1,0 +1,57 @@
+"""Which values reach a bar: many are looked at together, without a branch for each."""
+
+from typing import Any
+
+import numpy as np
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.extending import intrinsic
+
+from service.array_types import Floats, Ints
+from service.vector_code import Code, operation, vector
+
+LANES = 16
+"""Values that are looked at together."""
+
+
+@intrinsic
+def _put_reaching(_: Any, values: Any, first: Any, least: Any, found: Any, size: Any) -> Any:
+    """Write which of values[first : first + 16], all float32, are `least` or more to found[size:]; return how many are.
+
+    Sixteen places of `found` are written to; what follows those that reach it is of no use.
+    """
+
+    def write(code: Code) -> ir.Value:
+        builder, (_, first, least, _, size) = code.builder, code.arguments
+        word, floats = ir.IntType(32), ir.VectorType(ir.FloatType(), LANES)
+        mask = builder.fcmp_ordered(">=", code.load(0, first, floats), _all(code, least))
+        places = builder.add(_all(code, builder.trunc(first, word)), ir.Constant(vector(LANES, 32), list(range(LANES))))
+        kept = ir.Constant(vector(LANES, 32), ir.Undefined)
+        marked = code.call(f"llvm.experimental.vector.compress.v{LANES}i32", places.type, places, mask, kept)
+        code.store(marked, 3, size)  # whole: to store only what is marked takes some processors ten times as long
+        return builder.zext(
+            code.call(f"llvm.ctpop.i{LANES}", ir.IntType(LANES), builder.bitcast(mask, ir.IntType(LANES))), size.type
+        )
+
+    return operation(types.intp(values, types.intp, types.float32, found, types.intp), write)
+
+
+def _all(code: Code, value: ir.Value) -> ir.Value:
+    """Return a value in every lane."""
+    one = code.builder.insert_element(
+        ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined), value, ir.IntType(32)(0)
+    )
+    return code.shuffle(one, one, [0] * LANES)
+
+
+@njit(nogil=True, cache=True)
+def reaching(values: Floats, least: Any) -> Ints:
+    """Return where values (n,), contiguous, are `least` or more, ascending."""
+    n, bar = len(values), np.float32(least)
+    found, size, whole = np.empty(n + LANES, np.int32), 0, n - n % LANES
+    for first in range(0, whole, LANES):
+        size += _put_reaching(values, first, bar, found, size)  # type: ignore[call-arg]
+    for place in range(whole, n):
+        found[size] = place
+        size += values[place] >= bar
+    return found[:size]
