@@ -32,6 +32,8 @@ ROUNDING = 2.0**-23
 """Twice what one operation on float32 may miss, relative to its result."""
 _STACK = 8
 """Items whose best estimate is kept: most of them never get a look of their own."""
+_DOTS = 1024
+"""Items whose dot products wait, in the first cache, to be made estimates: together, which takes less."""
 _ITEMS_AHEAD = 8
 """How early an item's codes are asked for."""
 
@@ -93,12 +95,13 @@ class Estimates(NamedTuple):
 def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Estimates:
     """Return the estimate of every score, −inf of excluded items; biases: (n,)."""
     n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
-    dots, scores = np.empty(LANES, np.int32), np.empty(n, np.float32)
+    dots, scores = np.empty(_DOTS, np.int32), np.empty(n, np.float32)
     count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
-    for block in range(len(upper)):
-        first = block * LANES
-        block_dots(packed, first * steps * 2 * (BYTES // LANES), steps, query.codes, dots, 0)  # type: ignore[call-arg]
-        own, scale, bias = scores[first : first + LANES], scales[first : first + LANES], biases[first : first + LANES]
+    for first in range(0, n, _DOTS):
+        own, scale, bias = scores[first : first + _DOTS], scales[first : first + _DOTS], biases[first : first + _DOTS]
+        for lane in range(0, len(own), LANES):
+            at = (first + lane) // LANES * steps * 2 * BYTES
+            block_dots(packed, at, steps, query.codes, dots, lane)  # type: ignore[call-arg]
         for lane in range(len(own)):
             own[lane] = (count * np.float32(dots[lane]) - shift) * scale[lane] + bias[lane]
     scores[excluded] = NOT_ELIGIBLE
