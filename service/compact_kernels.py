@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from service.array_types import Bytes, Floats, Ints
+from service.array_types import Bytes, Floats, Ints, Longs
 from service.kernels import Columns, score_history_sparse
 from service.nibbles import BYTES, GROUP, add_rows
 
@@ -27,7 +27,7 @@ _UNITS = 127
 class CompactWeights(NamedTuple):
     """W (n, n): weights[i, j] = largest[i, j] + (code[i, h] − ZERO) · scales[i], where columns[h] = j."""
 
-    indptr: NDArray[np.int64]
+    indptr: Longs
     largest_columns: Columns
     largest: Floats
     columns: Ints
@@ -68,19 +68,29 @@ def _sum_codes(codes: Bytes, factors: NDArray[np.int8], items: Ints) -> Ints:
 
 
 @njit(nogil=True, cache=True)
-def score_history_compact(W: CompactWeights, items: Ints, weights: Floats) -> Floats:
+def score_history_compact(
+    indptr: Longs,
+    largest_columns: Columns,
+    largest: Floats,
+    columns: Ints,
+    codes: Bytes,
+    scales: Floats,
+    items: Ints,
+    weights: Floats,
+) -> Floats:
     """Return x @ W for the sparse row vector x of the history, its weights not negative; (n,).
 
-    A factor is rounded to a 127th of the largest of the history: far less than a weight is by its code.
+    A factor is rounded to a 127th of the largest of the history: far less than a weight is by its code. W comes in its
+    parts, since a call from Python that takes a named tuple costs more.
     """
-    scores = score_history_sparse(W.indptr, W.largest_columns, W.largest, len(W.scales), items, weights)
+    scores = score_history_sparse(indptr, largest_columns, largest, len(scales), items, weights)
     if len(items) == 0:
         return scores
-    factors, unit = _factors(W.scales, items, weights)
-    sums = _sum_codes(W.codes, factors, items)
+    factors, unit = _factors(scales, items, weights)
+    sums = _sum_codes(codes, factors, items)
     nothing = ZERO * factors.astype(np.int32).sum()
-    for h in range(len(W.columns)):
-        scores[np.uint64(W.columns[h])] += unit * np.float32(sums[h] - nothing)
+    for h in range(len(columns)):
+        scores[np.uint64(columns[h])] += unit * np.float32(sums[h] - nothing)
     return scores
 
 
@@ -92,4 +102,4 @@ def warm_up() -> None:
         arrays: tuple[Any, ...] = (indptr, items.astype(kind), weights.copy(), items.copy(), codes, weights.copy())
         for array in arrays:
             array.flags.writeable = False
-        score_history_compact(CompactWeights(*arrays), items, weights)
+        score_history_compact(*arrays, items, weights)

@@ -83,7 +83,7 @@ def code_query(query: Floats) -> CodedQuery:
 
 
 class Estimates(NamedTuple):
-    """Of all scores, by the upper four bits."""
+    """Of all scores, by the upper four bits: parts of one array."""
 
     scores: Floats
     """(n,)."""
@@ -92,10 +92,11 @@ class Estimates(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Estimates:
-    """Return the estimate of every score, −inf of excluded items; biases: (n,)."""
+def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Floats:
+    """Return Estimates, joined: of every score, −inf of excluded items; biases: (n,)."""
     n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
-    dots, scores = np.empty(_DOTS, np.int32), np.empty(n, np.float32)
+    dots, joined = np.empty(_DOTS, np.int32), np.empty(n + -(-n // _STACK), np.float32)
+    scores, best = parts_of(joined, n)
     count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
     for first in range(0, n, _DOTS):
         own, scale, bias = scores[first : first + _DOTS], scales[first : first + _DOTS], biases[first : first + _DOTS]
@@ -105,18 +106,24 @@ def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, ex
         for lane in range(len(own)):
             own[lane] = (count * np.float32(dots[lane]) - shift) * scale[lane] + bias[lane]
     scores[excluded] = NOT_ELIGIBLE
-    return Estimates(scores, _stacked(scores))
+    _stack(scores, best)
+    return joined
+
+
+@njit(nogil=True, cache=True)
+def parts_of(joined: Floats, n: int) -> Estimates:
+    """Return the parts of `estimate` for n items."""
+    return Estimates(joined[:n], joined[n:])
 
 
 @njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-def _stacked(scores: Floats) -> Floats:
-    m = -(-len(scores) // _STACK)
-    best = scores[:m].copy()
-    for first in range(m, len(scores), m):
-        part = scores[first : first + m]
+def _stack(scores: Floats, best: Floats) -> None:
+    """Write the best of each stack."""
+    best[:] = scores[: len(best)]
+    for first in range(len(best), len(scores), len(best)):
+        part = scores[first : first + len(best)]
         for place in range(len(part)):
             best[place] = max(best[place], part[place])
-    return best
 
 
 @njit(nogil=True, cache=True)
@@ -168,8 +175,9 @@ def _finer(
 
 
 @njit(nogil=True, cache=True)
-def best_items(
-    codes: ScanCodes,
+def _best_items(
+    lower: Bytes,
+    bounds: Floats,
     vectors: Floats,
     biases: Floats,
     slack: Any,
@@ -178,12 +186,6 @@ def best_items(
     estimates: Estimates,
     k: int,
 ) -> tuple[Ints, Floats]:
-    """Return the best k items by score and index, and their scores: those of `embedding_kernels.score_items`.
-
-    Fewer than k where the list ends, and where an item without a say (a score of 0) helped to set the bar: then only
-    a scan of all vectors tells what comes below it.
-    """
-    _, lower, bounds = codes
     first = _best_estimates(estimates, k)
     least, _ = _finer(first, lower, bounds, estimates.scores, coded, slack)
     items = _reaching(estimates.scores, bounds, coded, slack, bar(least, k, k))
@@ -198,11 +200,34 @@ def best_items(
 
 
 @njit(nogil=True, cache=True)
-def first_items(
-    codes: ScanCodes, vectors: Floats, biases: Floats, slack: Any, query: Floats, excluded: Ints, k: int
-) -> tuple[Ints, Floats, CodedQuery, Estimates]:
-    """Return `best_items` of a query, and what it takes to find more: one call, since each costs microseconds."""
+def best_items(
+    upper: Bytes,
+    lower: Bytes,
+    bounds: Floats,
+    vectors: Floats,
+    biases: Floats,
+    slack: Any,
+    query: Floats,
+    excluded: Ints,
+    k: int,
+) -> tuple[Ints, Floats, Floats]:
+    """Return the best k items by score and index, their scores, those of `score_items`, and what `more_items` takes.
+
+    upper, lower, bounds: ScanCodes, apart, since a call from Python that takes or returns a named tuple costs several
+    microseconds. Fewer than k items where the list ends, and where an item without a say (a score of 0) helped to set
+    the bar: then only a scan of all vectors tells what comes below it.
+    """
     coded = code_query(query)
-    estimates = estimate(codes.upper, codes.bounds, biases, coded, excluded)
-    items, scores = best_items(codes, vectors, biases, slack, query, coded, estimates, k)
-    return items, scores, coded, estimates
+    joined = estimate(upper, bounds, biases, coded, excluded)
+    estimates = parts_of(joined, len(biases))
+    items, scores = _best_items(lower, bounds, vectors, biases, slack, query, coded, estimates, k)
+    return items, scores, joined
+
+
+@njit(nogil=True, cache=True)
+def more_items(
+    lower: Bytes, bounds: Floats, vectors: Floats, biases: Floats, slack: Any, query: Floats, joined: Floats, k: int
+) -> tuple[Ints, Floats]:
+    """Return another number of best items of the query whose estimates are given."""
+    estimates = parts_of(joined, len(biases))
+    return _best_items(lower, bounds, vectors, biases, slack, query, code_query(query), estimates, k)

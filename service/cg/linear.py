@@ -28,7 +28,7 @@ def sparse_scorer(
 
 def compact_scorer(W: CompactWeights) -> Scorer:
     """Score with W in its compact form."""
-    return lambda items, weights: compact_kernels.score_history_compact(W, items, weights)
+    return lambda items, weights: compact_kernels.score_history_compact(*W, items, weights)
 
 
 class LinearItemToItemCG:

@@ -7,7 +7,7 @@ import numpy as np
 from service import scan_kernels
 from service.array_types import Floats, Ints
 from service.cg.base import Candidates, ItemMap, ScoreRanking
-from service.scan_kernels import CodedQuery, Estimates, ScanCodes
+from service.scan_kernels import ScanCodes
 
 MAX_SHARE = 1 / 16
 """For a larger share of all items the codes give up too little: a scan of all vectors is as fast."""
@@ -36,7 +36,7 @@ class CodedRanking:
         """Take a user vector; excluded: model's items; scores: scores all vectors."""
         self._coded, self._items, self._scores = coded, items, scores
         self._vector, self._excluded = vector.copy(), excluded.copy()  # mapped ones would be other types to numba
-        self._estimated: tuple[CodedQuery, Estimates] | None = None
+        self._estimates: Floats | None = None
         self._found: Candidates | None = None
         self._exact: ScoreRanking | None = None
 
@@ -53,10 +53,10 @@ class CodedRanking:
     def _search(self, k: int) -> Candidates | None:
         """Return the best k, None if the codes cannot tell."""
         coded = self._coded
-        of_items = coded.codes, coded.vectors, coded.biases, coded.slack, self._vector
-        if self._estimated is None:
-            items, scores, query, estimates = scan_kernels.first_items(*of_items, self._excluded, k)
-            self._estimated = query, estimates
+        upper, lower, bounds = coded.codes
+        of_items = lower, bounds, coded.vectors, coded.biases, coded.slack, self._vector
+        if self._estimates is None:
+            items, scores, self._estimates = scan_kernels.best_items(upper, *of_items, self._excluded, k)
         else:
-            items, scores = scan_kernels.best_items(*of_items, *self._estimated, k)
+            items, scores = scan_kernels.more_items(*of_items, self._estimates, k)
         return Candidates(self._items.release_items(items), scores) if len(items) == k else None

@@ -30,7 +30,7 @@ def test_it_is_history_times_the_matrix_that_it_stands_for(n_history, n_columns,
     weights = rng.uniform(0.5, 4, n_history).astype(np.float32)
     for array in W:
         array.flags.writeable = not read_only
-    found = score_history_compact(W, items, weights)
+    found = score_history_compact(*W, items, weights)
     assert found.dtype == np.float32
     wanted = naive.score_history(naive.compact_matrix(W), items, weights)
     half_a_unit = (scales[items] * weights).max(initial=0) / 127 / 2
@@ -44,7 +44,7 @@ def test_the_largest_codes_of_many_rows_do_not_overflow(n_history):
     codes = np.full((n, 192), 14 + (14 << 4), np.uint8)
     nothing = np.zeros(n + 1, np.int64), np.empty(0, np.uint16), f4([])
     W = CompactWeights(*nothing, np.arange(n, dtype=np.int32), codes, np.full(n, 0.5, np.float32))
-    found = score_history_compact(W, np.arange(n_history, dtype=np.int32), np.ones(n_history, np.float32))
+    found = score_history_compact(*W, np.arange(n_history, dtype=np.int32), np.ones(n_history, np.float32))
     np.testing.assert_allclose(found, np.full(n, 3.5 * n_history), rtol=1e-5)
 
 
@@ -52,7 +52,7 @@ def test_scales_of_zero_leave_the_largest_weights():
     W = CompactWeights(
         np.array([0, 1, 1]), np.array([1], np.uint16), f4([2]), i4([0]), np.zeros((2, 64), np.uint8), np.zeros(2, "f4")
     )
-    np.testing.assert_array_equal(score_history_compact(W, i4([0, 1]), f4([1, 1])), f4([0, 2]))
+    np.testing.assert_array_equal(score_history_compact(*W, i4([0, 1]), f4([1, 1])), f4([0, 2]))
 
 
 def test_warm_up_runs():
