@@ -102,4 +102,4 @@ def warm_up() -> None:
         arrays: tuple[Any, ...] = (indptr, items.astype(kind), weights.copy(), items.copy(), codes, weights.copy())
         for array in arrays:
             array.flags.writeable = False
-        score_history_compact(*arrays, items, weights)
+        score_history_compact(*arrays, items, weights)  # type: ignore[call-arg]

@@ -14,7 +14,7 @@ import numpy as np
 from numba import njit
 from pydantic import ValidationError
 
-from service.array_types import Bools, Doubles, Floats, Ints
+from service.array_types import Doubles, Floats, Ints
 from service.artifact import Artifact
 from service.cg.arrays import array
 from service.errors import ArtifactError
@@ -41,45 +41,59 @@ class Trees(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def _bits(values: Floats, first: int, split_feature: Ints, split_border: Floats, tree: int) -> int:
-    """Return the bits that a tree's levels on columns first, first + 1, … have for these values."""
-    bits = 0
-    for level in range(split_feature.shape[1]):
-        column = split_feature[tree, level] - first
-        if 0 <= column < len(values) and values[column] > split_border[tree, level]:
-            bits |= 1 << level
-    return bits
-
-
-@njit(nogil=True, cache=True)
 def _predict(X: Floats, split_feature: Ints, split_border: Floats, leaf_values: Doubles) -> Doubles:
     sums = np.zeros(len(X))
     for row in range(len(X)):
         for tree in range(len(split_feature)):
-            sums[row] += leaf_values[tree, _bits(X[row], 0, split_feature, split_border, tree)]
+            index = 0
+            for level in range(split_feature.shape[1]):
+                column = split_feature[tree, level]
+                if column != NO_SPLIT and X[row, column] > split_border[tree, level]:
+                    index |= 1 << level
+            sums[row] += leaf_values[tree, index]
     return sums
 
 
+class Splits(NamedTuple):
+    """All questions that the trees ask of some columns."""
+
+    tree: Ints
+    bit: Ints
+    """What it sets in the tree's index if the value is above the border."""
+    column: Ints
+    """From the first of these columns."""
+    border: Floats
+
+    @classmethod
+    def of(cls, trees: Trees, first: int, stop: int) -> "Splits":
+        """Return the questions for the columns first … stop − 1."""
+        tree, level = np.nonzero((trees.split_feature >= first) & (trees.split_feature < stop))
+        column, border = trees.split_feature[tree, level] - first, trees.split_border[tree, level]
+        return cls(tree.astype(np.int32), (1 << level).astype(np.int32), column.astype(np.int32), border)
+
+
 @njit(nogil=True, cache=True)
-def _static_bits(cg_rows: Floats, first: int, split_feature: Ints, split_border: Floats) -> Ints:
-    """Return (n_trees, n_cgs): the bits that each generator sets whatever the request."""
-    bits = np.zeros((len(split_feature), len(cg_rows)), np.int32)
-    for tree in range(len(split_feature)):
-        for cg in range(len(cg_rows)):
-            bits[tree, cg] = _bits(cg_rows[cg], first, split_feature, split_border, tree)
-    return bits
+def _answers(values: Floats, tree: Ints, bit: Ints, column: Ints, border: Floats, bits: Ints) -> None:
+    """Set the bits (n_trees,) of the questions that the values answer with yes; NaN: with no."""
+    for split in range(len(tree)):
+        bits[tree[split]] |= bit[split] if values[column[split]] > border[split] else 0
 
 
 @njit(nogil=True, cache=True)
 def _curves(
     request: Floats,
+    request_tree: Ints,
+    request_bit: Ints,
+    request_column: Ints,
+    request_border: Floats,
     own: Floats,
+    own_tree: Ints,
+    own_bit: Ints,
+    own_column: Ints,
+    own_border: Floats,
     cgs: Ints,
-    split_feature: Ints,
-    split_border: Floats,
-    leaf_values: Doubles,
     static: Ints,
-    asks_own: Bools,
+    leaf_values: Doubles,
     steps: Ints,
     step_of_tree: Ints,
     scale_and_bias: Doubles,
@@ -87,35 +101,28 @@ def _curves(
 ) -> Doubles:
     """Return (n, positions): add up by how much every tree steps up or down, then sum along positions.
 
-    own (n, …): `own_columns`; base (n_cgs, positions) of all generators is what the trees correct;
-    steps (n_steps, 2): position (from 0) and the bits from there on; those of tree t begin at step_of_tree[t].
-    If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never rounds upwards.
+    request_…, own_…: Splits of the request's features and of own (n, …), `own_columns`; base (n_cgs, positions) of all
+    generators is what the trees correct; steps (n_steps, 2): position (from 0) and the bits from there on; those of
+    tree t begin at step_of_tree[t]. If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never
+    rounds upwards.
     """
-    curves = np.zeros((len(cgs), base.shape[1]))
-    first_own = len(request) + static.shape[1] + 1
-    for tree in range(len(split_feature)):
-        of_request = 0
-        for level in range(split_feature.shape[1]):  # not _bits: a call costs more than what it does here
-            column = split_feature[tree, level]
-            if 0 <= column < len(request) and request[column] > split_border[tree, level]:
-                of_request |= 1 << level
-        for row in range(len(cgs)):
-            index = of_request | static[tree, cgs[row]]
-            if asks_own[tree]:
-                for level in range(split_feature.shape[1]):
-                    column = split_feature[tree, level] - first_own
-                    if 0 <= column < own.shape[1] and own[row, column] > split_border[tree, level]:
-                        index |= 1 << level
-            before = 0.0
-            for step in range(step_of_tree[tree], step_of_tree[tree + 1]):
-                value = leaf_values[tree, index | steps[step, 1]]
-                curves[row, steps[step, 0]] += value - before
-                before = value
+    curves, n_trees = np.zeros((len(cgs), base.shape[1])), len(leaf_values)
+    of_request = np.zeros(n_trees, np.int32)
+    _answers(request, request_tree, request_bit, request_column, request_border, of_request)
     for row in range(len(cgs)):
+        index = of_request | static[cgs[row]]
+        _answers(own[row], own_tree, own_bit, own_column, own_border, index)
+        curve = curves[row]
+        for tree in range(n_trees):
+            leaves, before = leaf_values[tree], 0.0
+            for step in range(step_of_tree[tree], step_of_tree[tree + 1]):
+                value = leaves[index[tree] | steps[step, 1]]
+                curve[steps[step, 0]] += value - before
+                before = value
         total = 0.0
-        for position in range(curves.shape[1]):
-            total += curves[row, position]
-            curves[row, position] = total * scale_and_bias[0] + scale_and_bias[1] + base[cgs[row], position]
+        for position in range(len(curve)):
+            total += curve[position]
+            curve[position] = total * scale_and_bias[0] + scale_and_bias[1] + base[cgs[row], position]
     return curves
 
 
@@ -141,11 +148,15 @@ class MixModel:
         if habits is not None:
             habits.check(len(schema.cgs))
         self._row = {name: row for row, name in enumerate(schema.cgs)}
-        first = len(REQUEST_FEATURES)
-        self._static = _static_bits(cg_rows(schema), first, trees.split_feature, trees.split_border)
-        own = np.arange(first + len(schema.cgs) + 1, len(feature_names(schema)) - 1)
-        self._asks_own: Bools = np.asarray(np.isin(trees.split_feature, own).any(axis=1))
-        self._steps, self._step_of_tree = _position_steps(trees, len(feature_names(schema)) - 1, schema.max_position)
+        first, n_columns = len(REQUEST_FEATURES), len(feature_names(schema))
+        own = first + len(schema.cgs) + 1
+        self._of_request, of_cg = Splits.of(trees, 0, first), Splits.of(trees, first, own)
+        self._of_own = Splits.of(trees, own, n_columns - 1)
+        self._static = np.zeros((len(schema.cgs), len(trees.split_feature)), np.int32)
+        """(n_cgs, n_trees): the bits that each generator sets whatever the request."""
+        for bits, columns in zip(self._static, cg_rows(schema), strict=True):
+            _answers(columns, *of_cg, bits)
+        self._steps, self._step_of_tree = _position_steps(trees, n_columns - 1, schema.max_position)
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> "MixModel":
@@ -166,11 +177,11 @@ class MixModel:
         habits: those of all schema.cgs, None for a user of whom nothing is known.
         """
         rows = np.array([self._row[name] for name in cgs], np.int32)
-        feature, border, leaves, scale_and_bias = self.trees
-        of_model = (feature, border, leaves, self._static, self._asks_own, self._steps, self._step_of_tree)
         base = self.segments.of(values_of(request, habits, self.schema))
         own = own_columns(lengths, None if habits is None else habits[rows], self.schema)
-        curves: Doubles = _curves(request, own, rows, *of_model, scale_and_bias, base)
+        _, _, leaves, scale_and_bias = self.trees
+        of_model: Any = rows, self._static, leaves, self._steps, self._step_of_tree, scale_and_bias, base
+        curves: Doubles = _curves(request, *self._of_request, own, *self._of_own, *of_model)
         return curves
 
     def predict(self, X: Floats) -> Doubles:
