@@ -25,6 +25,7 @@ class Parameter:
 
 
 USER_ID = Parameter(kinds.USER, "user_id", "The user; one that nobody knows gets popular items.")
+_USER_ID: Mapping[str, Parameter] = {USER_ID.field: USER_ID}
 MAX_BATCH = 64
 
 ITEM_ID = Parameter(kinds.ITEM, "item_id", "The item.")
@@ -140,13 +141,13 @@ def _user_query(
         if len(memo) >= MEMO_SIZE:
             memo.clear()
         memo[make, query] = {**values}
-    values |= _collect({USER_ID.field: user}, {"user_id": USER_ID}, release, faults, "path")
+    values |= _collect({USER_ID.field: user}, _USER_ID, release, faults, "path")
     return _asked(values, faults, make)
 
 
 def _user_body(body: object, names: Mapping[str, Parameter], release: Release, make: Callable[..., R]) -> Asked[R]:
     faults: list[Fault] = []
-    values = _collect(require_object(body), {"user_id": USER_ID, **names}, release, faults, "body")
+    values = _collect(require_object(body), {**_USER_ID, **names}, release, faults, "body")
     if "user_id" not in values and not any(fault.name == "user_id" for fault in faults):
         faults.append(Fault("user_id", "body", "missing; wanted the id of a user"))
     return _asked(values, faults, make)

@@ -187,8 +187,11 @@ class Protocol(HttpToolsProtocol):
 
     def write_answer(self, cycle: RequestResponseCycle, headers: Headers, content: bytes) -> None:
         """Write an answer 200 whole."""
-        lines = [b"%b: %b\r\n" % header for header in (*cycle.default_headers, *headers)]
-        self.transport.write(b"HTTP/1.1 200 OK\r\n%b\r\n%b" % (b"".join(lines), content))
+        pieces = [b"HTTP/1.1 200 OK\r\n"]
+        for name, value in (*cycle.default_headers, *headers):
+            pieces += name, b": ", value, b"\r\n"
+        pieces += b"\r\n", content
+        self.transport.write(b"".join(pieces))
         cycle.response_started = cycle.response_complete = True
         self.on_response_complete()
         if self._gate:

@@ -26,7 +26,7 @@ from service.top_kernels import LOWEST, NOT_ELIGIBLE, bar, best_first
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
 """Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|."""
 LARGEST = 127
-FIRST = 2
+FIRST = 1.5
 """For each item that is wanted, so many are looked at to set the bar."""
 ROUNDING = 2.0**-23
 """Twice what one operation on float32 may miss, relative to its result."""
@@ -34,7 +34,7 @@ _STACK = 8
 """Items whose best estimate is kept: most of them never get a look of their own."""
 _DOTS = 1024
 """Items whose dot products wait, in the first cache, to be made estimates: together, which takes less."""
-_ITEMS_AHEAD = 8
+_ITEMS_AHEAD = 24
 """How early an item's codes are asked for."""
 
 
@@ -130,7 +130,7 @@ def _stack(scores: Floats, best: Floats) -> None:
 def _best_estimates(estimates: Estimates, k: int) -> Ints:
     """Return some items with the best estimates, about FIRST · k; all that are eligible if there are not many more."""
     scores, best = estimates
-    wanted, m = FIRST * k, len(best)
+    wanted, m = int(FIRST * k) + 1, len(best)
     if 2 * wanted >= m:
         return reaching(scores, max(bar(scores, wanted, wanted + k), LOWEST))
     least = max(bar(best, wanted, wanted + k // 4), LOWEST)

@@ -45,7 +45,7 @@ class CodedRanking:
         if self._found is None or len(self._found) < k:
             self._found = self._search(k) if 0 < k <= self._coded.deepest else None
         if self._found is not None:
-            return self._found[:k]
+            return self._found if len(self._found) == k else self._found[:k]
         if self._exact is None:
             self._exact = ScoreRanking(self._scores(), self._items)
         return self._exact.top(k)
