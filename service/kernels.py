@@ -43,8 +43,7 @@ def score_history_dense(W: Floats, items: Ints, weights: Floats) -> Floats:
 
 
 @njit(nogil=True, cache=True)
-def _prefetch_row(indptr: Longs, columns: Columns, values: Floats, row: int) -> None:
-    first, end = indptr[row], indptr[row + 1]
+def _prefetch_entries(columns: Columns, values: Floats, first: int, end: int) -> None:
     for entry in range(first, end, LINE // 4):
         prefetch(values, entry)
     for entry in range(first, end, LINE // columns.itemsize):
@@ -60,12 +59,14 @@ def score_history_sparse(
     columns: uint16 where they fit in it, for less to read, or int32; not negative. Slices and unsigned
     columns spare the wraparound of negative indices.
     """
-    scores = np.zeros(n_items, np.float32)
+    scores, spans = np.zeros(n_items, np.float32), np.empty((len(items), 2), np.int64)
+    for position in range(len(items)):  # all at once: one by one, each would be waited for before its row is asked for
+        spans[position, 0], spans[position, 1] = indptr[items[position]], indptr[items[position] + 1]
     for position in range(len(items)):
         if position + _ROWS_AHEAD < len(items):
-            _prefetch_row(indptr, columns, values, items[position + _ROWS_AHEAD])
-        weight, row = weights[position], items[position]
-        first, end = indptr[row], indptr[row + 1]
+            later = spans[position + _ROWS_AHEAD]
+            _prefetch_entries(columns, values, later[0], later[1])
+        weight, first, end = weights[position], spans[position, 0], spans[position, 1]
         row_columns, row_values = columns[first:end], values[first:end]
         for entry in range(len(row_columns)):
             scores[np.uint64(row_columns[entry])] += weight * row_values[entry]
