@@ -5,8 +5,7 @@
 In process, without HTTP, each release in a process of its own: microseconds of the clock and of the processor for
 each generator and for the mix (rrf), medians over users; "folded in" is a history that the request brings. `ease` is
 measured where a dense matrix fits, `ann` (the vectors of a BPR in an hnsw graph) where its graph is made. Releases
-stay in --folder for the next run; up to 8 GB of disk and 6 of memory, most of an hour without them (the graph over a
-million items alone takes minutes).
+stay in --folder for the next run; up to 8 GB of disk and 6 of memory, some minutes without them.
 """
 
 import argparse
