@@ -2,7 +2,6 @@
 
 import asyncio
 import dataclasses
-import os
 import time
 from collections import deque
 from collections.abc import Sequence
@@ -15,7 +14,7 @@ from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResp
 from service import metrics, problems
 from service.drain import Drain
 from service.gate import Gate
-from service.hot import Headers, Written
+from service.hot import Headers, Written, new_request_id
 
 GATE, DRAIN, AT_ONCE = "gate", "drain", "at once"
 """In the state of the application's lifespan: what is asked here. Without a gate, everything is let in; AT_ONCE takes
@@ -230,7 +229,7 @@ class Protocol(HttpToolsProtocol):
         self._write(400, "Bad Request", detail, close=True)
 
     def _write(self, status: int, title: str, detail: str, close: bool) -> None:
-        request_id = os.urandom(12).hex()
+        request_id = new_request_id().decode()
         content = orjson.dumps(problems.bare(status, title, detail, request_id))
         retry = f"retry-after: {problems.RETRY_SECONDS}\r\n" if status == 503 else ""
         head = (

@@ -175,17 +175,29 @@ def _finer(
 
 
 @njit(nogil=True, cache=True)
-def _best_items(
+def best_items(
+    upper: Bytes,
     lower: Bytes,
     bounds: Floats,
     vectors: Floats,
     biases: Floats,
     slack: Any,
     query: Floats,
-    coded: CodedQuery,
-    estimates: Estimates,
+    excluded: Ints,
+    joined: Floats,
     k: int,
-) -> tuple[Ints, Floats]:
+) -> tuple[Ints, Floats, Floats]:
+    """Return the best k items by score and index, their scores, those of `score_items`, and the query's `estimate`.
+
+    upper, lower, bounds: ScanCodes, apart, since a call from Python that takes or returns a named tuple costs several
+    microseconds; joined: the query's `estimate` if it is known, else empty. Fewer than k items where the list ends, and
+    where an item without a say (a score of 0) helped to set the bar: then only a scan of all vectors tells what comes
+    below it.
+    """
+    coded = code_query(query)
+    if len(joined) == 0:
+        joined = estimate(upper, bounds, biases, coded, excluded)
+    estimates = parts_of(joined, len(biases))
     first = _best_estimates(estimates, k)
     least, _ = _finer(first, lower, bounds, estimates.scores, coded, slack)
     items = _reaching(estimates.scores, bounds, coded, slack, bar(least, k, k))
@@ -196,38 +208,5 @@ def _best_items(
     for place in range(len(items)):
         items[size], scores[size] = items[place], scores[place]
         size += scores[place] >= reached and scores[place] != 0.0
-    return best_first(items[:size], scores[:size], k)
-
-
-@njit(nogil=True, cache=True)
-def best_items(
-    upper: Bytes,
-    lower: Bytes,
-    bounds: Floats,
-    vectors: Floats,
-    biases: Floats,
-    slack: Any,
-    query: Floats,
-    excluded: Ints,
-    k: int,
-) -> tuple[Ints, Floats, Floats]:
-    """Return the best k items by score and index, their scores, those of `score_items`, and what `more_items` takes.
-
-    upper, lower, bounds: ScanCodes, apart, since a call from Python that takes or returns a named tuple costs several
-    microseconds. Fewer than k items where the list ends, and where an item without a say (a score of 0) helped to set
-    the bar: then only a scan of all vectors tells what comes below it.
-    """
-    coded = code_query(query)
-    joined = estimate(upper, bounds, biases, coded, excluded)
-    estimates = parts_of(joined, len(biases))
-    items, scores = _best_items(lower, bounds, vectors, biases, slack, query, coded, estimates, k)
-    return items, scores, joined
-
-
-@njit(nogil=True, cache=True)
-def more_items(
-    lower: Bytes, bounds: Floats, vectors: Floats, biases: Floats, slack: Any, query: Floats, joined: Floats, k: int
-) -> tuple[Ints, Floats]:
-    """Return another number of best items of the query whose estimates are given."""
-    estimates = parts_of(joined, len(biases))
-    return _best_items(lower, bounds, vectors, biases, slack, query, code_query(query), estimates, k)
+    best, their = best_first(items[:size], scores[:size], k)
+    return best, their, joined

@@ -86,9 +86,7 @@ class Embedding:
         vector = self.fold_in(np.zeros(1, np.int32), np.ones(1, np.float32))
         for stored in (vector, *self.user_vectors[:1]):  # in memory and mapped: two types to numba
             self.scores(stored, Filters())
-            ranking = self.exact(stored, Filters())
-            for k in (1, 2):  # to find more is another kernel
-                ranking.top(k)
+            self.exact(stored, Filters()).top(1)
         embedding_kernels.cosine_items(self.item_vectors, np.int32(0), Filters().allowed)
 
     def _folded(self, query: Query) -> Floats | None:

@@ -36,7 +36,8 @@ class CodedRanking:
         """Take a user vector; excluded: model's items; scores: scores all vectors."""
         self._coded, self._items, self._scores = coded, items, scores
         self._vector, self._excluded = vector.copy(), excluded.copy()  # mapped ones would be other types to numba
-        self._estimates: Floats | None = None
+        self._estimate: Floats = np.empty(0, np.float32)
+        """Empty until it is made."""
         self._found: Candidates | None = None
         self._exact: ScoreRanking | None = None
 
@@ -52,11 +53,8 @@ class CodedRanking:
 
     def _search(self, k: int) -> Candidates | None:
         """Return the best k, None if the codes cannot tell."""
-        coded = self._coded
-        upper, lower, bounds = coded.codes
-        of_items = lower, bounds, coded.vectors, coded.biases, coded.slack, self._vector
-        if self._estimates is None:
-            items, scores, self._estimates = scan_kernels.best_items(upper, *of_items, self._excluded, k)
-        else:
-            items, scores = scan_kernels.more_items(*of_items, self._estimates, k)
+        coded, of_query = self._coded, (self._vector, self._excluded, self._estimate)
+        items, scores, self._estimate = scan_kernels.best_items(
+            *coded.codes, coded.vectors, coded.biases, coded.slack, *of_query, k
+        )
         return Candidates(self._items.release_items(items), scores) if len(items) == k else None
