@@ -1,16 +1,15 @@
 """Fills a short list up to n from the popular items; the one place where that happens."""
 
-from dataclasses import dataclass
-
 import numpy as np
 
 from service.array_types import Ints
 from service.cg.base import Candidates, Filters
 from service.cg.popular import Popular
 from service.kernels import first_eligible
+from service.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Filled:
     """Candidates of a generator, then fill without a score."""
 

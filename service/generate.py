@@ -1,7 +1,7 @@
 """From a request to an answer: the one way to candidates, for HTTP, evaluation and offline batches."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -10,13 +10,14 @@ from service.cg.base import ALL_ALLOWED, CandidateGenerator, Candidates, Filters
 from service.fill import Filled, fill_up
 from service.history import EMPTY, FORGOTTEN, History, from_events
 from service.ids import Id
+from service.record import record
 from service.registry import Release
 from service.release_manifest import POPULAR
 
 MAX_N = 1000
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Request:
     """What one caller wants; ids are parsed but need not be known."""
 
@@ -32,7 +33,7 @@ class Request:
     """Replaces the stored history if not empty; oldest first."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Answer:
     """Candidates with what a caller needs to know about them."""
 

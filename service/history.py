@@ -1,7 +1,6 @@
 """What a user did: the value, and where it comes from (the release, live events, or the request)."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Protocol
 
 import numpy as np
@@ -9,9 +8,10 @@ from numpy.typing import NDArray
 
 from service.array_types import Ints, Longs
 from service.ids import Id, IdIndex
+from service.record import record
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class History:
     """Distinct items of one user, ascending, as indices of the release's item index."""
 
@@ -32,7 +32,7 @@ FORGOTTEN = History(EMPTY.items, EMPTY.counts, EMPTY.last, differs=True)
 """Of a user who was to be forgotten and has done nothing since: unknown, to the models too."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Lookup:
     """What a provider found."""
 

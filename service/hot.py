@@ -9,7 +9,6 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from fastapi import FastAPI
@@ -18,6 +17,7 @@ from starlette.types import Receive, Scope, Send
 from service import answers, metrics, render
 from service.answers import Question
 from service.history import Lookup
+from service.record import record
 from service.serving import Holder, Serving
 
 REQUEST_ID = b"x-request-id"
@@ -35,7 +35,7 @@ Written = tuple[Headers, bytes]
 """Headers and content of an answer 200."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Hot:
     """A hot route's request that has been read."""
 

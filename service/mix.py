@@ -3,7 +3,7 @@
 import logging
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import numpy as np
 
@@ -17,6 +17,7 @@ from service.generate import Request, make_query, user_known
 from service.history import History
 from service.ids import Id
 from service.mix_features import Context, list_lengths
+from service.record import record
 from service.registry import Release
 from service.release_manifest import POPULAR
 from service.watch import Watch
@@ -26,7 +27,7 @@ log = logging.getLogger(__name__)
 MIXIGEN, QUOTA, RRF = "mixigen", "quota", "rrf"
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MixRequest(Request):
     """What one caller wants blended; `cg` plays no part."""
 
@@ -43,7 +44,7 @@ class MixRequest(Request):
     """Unix seconds; None: now."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class MixAnswer:
     """A blend with what a caller needs to know about it; its rows of generators are places in `cgs`."""
 
@@ -127,7 +128,7 @@ def default_cgs(release: Release) -> Sequence[str]:
     return [name for name in release.cgs if name != POPULAR] or [POPULAR]
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class _Run:
     """The part that waits for generators."""
 

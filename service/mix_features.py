@@ -7,7 +7,6 @@ a candidate to be fetched.
 
 import functools
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import cast
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
@@ -19,6 +18,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 from service.array_types import Floats, Ints, Longs
 from service.cg.base import CandidateGenerator, ExpectsLength, KnowsUsers, Query
 from service.history import History
+from service.record import record
 
 REQUEST_FEATURES: tuple[str, ...] = (
     "distinct_items",
@@ -41,7 +41,7 @@ _SECONDS_PER_DAY = 86_400.0
 UNKNOWN = -1
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Context:
     """When, where and how a request is made."""
 

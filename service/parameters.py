@@ -11,6 +11,7 @@ from service.generate import Request
 from service.ids import Id
 from service.kinds import Kind, shown
 from service.mix import MixRequest
+from service.record import record
 from service.registry import Release
 
 
@@ -87,7 +88,7 @@ class InvalidParametersError(CandgenError):
         self.faults = list(faults)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Asked(Generic[R]):
     """A request of the domain and how to render its answer."""
 

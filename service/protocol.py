@@ -15,6 +15,7 @@ from service import metrics, problems
 from service.drain import Drain
 from service.gate import Gate
 from service.hot import Headers, Written, new_request_id
+from service.record import record
 
 GATE, DRAIN, AT_ONCE = "gate", "drain", "at once"
 """In the state of the application's lifespan: what is asked here. Without a gate, everything is let in; AT_ONCE takes
@@ -81,9 +82,11 @@ class Turns:
 
     def _start(self, taken: list["Started"]) -> None:
         """Answer what can be answered at once; start one of the rest, and let the others wait."""
-        hot = [one for one in taken if one.protocol.may_answer_at_once(one)]
+        hot: list[Started] = []
+        rest: list[Started] = []
+        for one in taken:
+            (hot if one.protocol.may_answer_at_once(one) else rest).append(one)
         answers = hot[0].protocol.at_once([one.cycle.scope for one in hot]) if hot else []
-        rest = [one for one in taken if one not in hot]
         for one, answer in zip(hot, answers, strict=True):
             if answer is None:
                 rest.append(dataclasses.replace(one, long_way=True))
@@ -94,7 +97,7 @@ class Turns:
         self._waiting.extendleft(reversed(rest[1:]))
 
 
-@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+@record
 class Started:
     """A request that has been read."""
 

@@ -1,16 +1,15 @@
 """Items that go with one item, by a generator that can say so."""
 
-from dataclasses import dataclass
-
 from service.cg.base import Candidates, SimilarItems
 from service.errors import NotAbleError, UnknownItemError
 from service.generate import Request, make_filters
 from service.history import EMPTY
 from service.ids import Id
+from service.record import record
 from service.registry import Release
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Similar:
     """What goes with an item, best first."""
 

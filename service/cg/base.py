@@ -4,7 +4,7 @@ A generator is asked with a `Query` and returns a `Ranking`: its own eligible it
 from which any prefix can be read. `Cursor` hands a ranking out piece by piece.
 """
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Protocol, runtime_checkable
 
 import numpy as np
@@ -14,13 +14,14 @@ from service.array_types import Bools, Floats, Ints
 from service.history import EMPTY, History
 from service.history_kernels import WEIGHTINGS
 from service.ids import Id
+from service.record import record
 from service.top_kernels import top_k
 
 NO_ITEMS: Ints = np.empty(0, np.int32)
 ALL_ALLOWED: Bools = np.empty(0, np.bool_)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Filters:
     """Which items may be returned, in the release's item index."""
 
@@ -37,7 +38,7 @@ class Filters:
 NO_FILTERS = Filters()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Query:
     """What a generator may look at."""
 
@@ -53,7 +54,7 @@ class Query:
         return not (self.history_given or self.history.differs)
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Candidates:
     """Items of the release's index, best first, without duplicates, and their scores."""
 

@@ -8,12 +8,12 @@ import logging
 import threading
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from service.array_types import Floats, Ints
 from service.cg.base import CandidateGenerator, Cursor, Query
+from service.record import record
 
 log = logging.getLogger(__name__)
 
@@ -24,7 +24,7 @@ class GivenUpError(Exception):
     """The merge was taken over by another thread while this one waited for a generator."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Source:
     """A generator that had an item."""
 

@@ -6,7 +6,7 @@ generators have is given to the one that supplies it first; at the other its pos
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from service.history import History
 from service.mix_features import Context, list_lengths, request_features
 from service.mix_kernels import COMPLETE, Merged, new_merge
 from service.mix_model import MixModel
+from service.record import record
 
 RRF_CONSTANT = 60.0
 _LEAST_SHARE = 1e-12
@@ -55,7 +56,7 @@ class MixiGen:
         self.model.warm_up()
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Recipe:
     """What a strategy needs to know besides the lists."""
 
@@ -67,7 +68,7 @@ class Recipe:
     """Of `quota`: for each generator, of any sum; none: equal ones."""
 
 
-@dataclass(frozen=True, slots=True)
+@record
 class Blend:
     """Items, best first, and where they came from; `cg` is a row of the generators asked."""
 

@@ -160,7 +160,7 @@ def turns(names: list[int], seconds: float = 0.0, before: Any = lambda turn, ask
 
 
 def test_requests_that_arrive_together_are_answered_together(monkeypatch):
-    monkeypatch.setattr(protocol, "_WEIGHT", 1.0)
+    monkeypatch.setattr(protocol, "_LONGEST_TURN", 60.0)
     found = turns([0, 2, 4, 6])
     assert found[0] == [[0], "answered 0"]  # how long one takes is not known yet
     assert found[1] == [[2, 4, 6], "answered 2", "answered 4", "answered 6"]
@@ -176,7 +176,7 @@ def test_so_many_as_a_turn_has_time_for(monkeypatch):
 
 
 def test_of_those_that_cannot_be_answered_at_once_a_turn_starts_one(monkeypatch):
-    monkeypatch.setattr(protocol, "_WEIGHT", 1.0)
+    monkeypatch.setattr(protocol, "_LONGEST_TURN", 60.0)
     found = turns([1, 3, 5, 4])
     assert found[0] == [[1], "started 1"]
     assert found[1] == [[3, 5, 4], "answered 4", "started 3"]
