@@ -104,7 +104,7 @@ def measure(store: Path, names: Sequence[str], n: int, rounds: int, seconds: flo
         served = running.enter_context(servers.service(store, {SERVER_CORE}))
         size = round(mean(_size(served.url, some[i]) for some in asked.values() for i in range(20)))
         floors = [
-            Case(name, running.enter_context(_floor(app, size)), asked[names[0]])
+            Case(name, running.enter_context(_floor(app, size)), [_path(POPULAR, user, n) for user in users])
             for name, app in ((FLOOR, "fastapi"), (ASGI, "asgi"))
         ]
         cases = [*floors, *(Case(name, served, asked[name]) for name in names)]

@@ -1,30 +1,52 @@
 """From a path and a query to the body of an answer, ready for `render.dumps`: what all ways to a handler share."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from service import parameters, render
-from service.generate import Answer, Request, generate
+from service.attempt import attempt
+from service.generate import Answer, generate
 from service.history import Lookup
-from service.mix import MixAnswer, MixRequest, mix
+from service.mix import MixAnswer, mixes
 from service.parameters import Asked
+from service.record import record
 from service.registry import Release
 from service.serving import Holder, Serving
 
 Body = dict[str, Any]
 
 
-def _candidates(_: Holder, serving: Serving, asked: Asked[Request], stored: Lookup) -> Answer:
-    found = generate(serving.release, asked.request, stored.history)
-    found.degraded.extend(stored.degraded)
+@record
+class Pending:
+    """A question that has been read, and the history of its user."""
+
+    serving: Serving
+    asked: Asked[Any]
+    stored: Lookup
+
+
+def _candidates(_: Holder, pending: Sequence[Pending]) -> list[Answer | Exception]:
+    return [attempt(_one_list, one) for one in pending]
+
+
+def _one_list(one: Pending) -> Answer:
+    found = generate(one.serving.release, one.asked.request, one.stored.history)
+    found.degraded.extend(one.stored.degraded)
     return found
 
 
-def _blend(holder: Holder, serving: Serving, asked: Asked[MixRequest], stored: Lookup) -> MixAnswer:
-    found = mix(serving.release, asked.request, stored.history, holder.watch)
-    found.degraded.extend(stored.degraded)
-    holder.mix_log.offer(serving.release, asked.request, stored.history, found)
+def _blends(holder: Holder, pending: Sequence[Pending]) -> list[MixAnswer | Exception]:
+    asked = [(one.serving.release, one.asked.request, one.stored.history) for one in pending]
+    found = mixes(asked, holder.watch)
+    return [attempt(_noted, holder, one, answer) for one, answer in zip(pending, found, strict=True)]
+
+
+def _noted(holder: Holder, one: Pending, found: MixAnswer | Exception) -> MixAnswer:
+    if isinstance(found, Exception):
+        raise found
+    found.degraded.extend(one.stored.degraded)
+    holder.mix_log.offer(one.serving.release, one.asked.request, one.stored.history, found)
     return found
 
 
@@ -34,22 +56,25 @@ class Question:
 
     read: Callable[..., Asked[Any]]
     """(user, query, release, memo) → what is asked."""
-    find: Callable[[Holder, Serving, Any, Lookup], Any]
-    """What was found."""
+    find: Callable[[Holder, Sequence[Pending]], Sequence[Any]]
+    """What was found for each of several, or the error."""
     render: Callable[[Release, Any, Any, bool], Body]
     """(release, request, what was found, ids as strings) → the body of the answer."""
 
-    def answer(self, holder: Holder, serving: Serving, asked: Asked[Any], stored: Lookup) -> Body:
+    def answer(self, holder: Holder, one: Pending) -> Body:
         """Return the body of the answer to what was read."""
-        return self.body(serving, asked, self.find(holder, serving, asked, stored))
+        found = self.find(holder, [one])[0]
+        if isinstance(found, Exception):
+            raise found
+        return self.body(one, found)
 
-    def body(self, serving: Serving, asked: Asked[Any], found: Any) -> Body:
+    def body(self, one: Pending, found: Any) -> Body:
         """Return the body of the answer that gives what was found."""
-        return self.render(serving.release, asked.request, found, asked.ids_as_strings)
+        return self.render(one.serving.release, one.asked.request, found, one.asked.ids_as_strings)
 
 
 CANDIDATES = Question(parameters.from_query, _candidates, render.answer)
-MIX = Question(parameters.mix_from_query, _blend, render.mix)
+MIX = Question(parameters.mix_from_query, _blends, render.mix)
 HOT: Mapping[str, Question] = {"candidates": CANDIDATES, "mix": MIX}
 """What is asked by the first part of a path."""
 
@@ -61,4 +86,4 @@ async def answered(question: Question, holder: Holder, serving: Serving, user: s
 
 async def to_asked(question: Question, holder: Holder, serving: Serving, asked: Asked[Any]) -> Body:
     """Answer a question that has been read."""
-    return question.answer(holder, serving, asked, await serving.history.get(asked.request.user_id))
+    return question.answer(holder, Pending(serving, asked, await serving.history.get(asked.request.user_id)))

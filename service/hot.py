@@ -8,15 +8,17 @@ Where the history is at hand, there is nothing to wait for, and the server's pro
 import itertools
 import os
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
 from service import answers, metrics, render
-from service.answers import Question
+from service.answers import Pending, Question
+from service.attempt import attempt
 from service.history import Lookup
+from service.parameters import Asked
 from service.record import record
 from service.serving import Holder, Serving
 
@@ -36,17 +38,27 @@ Written = tuple[Headers, bytes]
 
 
 @record
-class _Hot:
-    """A hot route's request that has been read."""
+class _Read:
+    """A hot route's request, before its history is known."""
 
     route: str
     question: Question
-    holder: Holder
     serving: Serving
-    asked: Any
+    asked: Asked[Any]
 
-    def find(self, stored: Lookup) -> Any:
-        return self.question.find(self.holder, self.serving, self.asked, stored)
+
+@record
+class _Hot:
+    """A hot route's request."""
+
+    route: str
+    question: Question
+    pending: Pending
+
+    @classmethod
+    def of(cls, read: _Read, stored: Lookup) -> "_Hot":
+        """Add the history."""
+        return cls(read.route, read.question, Pending(read.serving, read.asked, stored))
 
 
 class HotApp(FastAPI):
@@ -58,9 +70,15 @@ class HotApp(FastAPI):
         Every step is taken for all requests before the next one: what it needs of the processor's caches is there
         for all but the first, while the matrices of a model throw out whatever else was in them.
         """
-        read = _each(lambda scope, _: self._read_with_history(scope), scopes, scopes)
-        found = _each(lambda _, one: (one[0], one[0].find(one[1])), scopes, read)
-        return _each(lambda scope, one: self._written(one[0], one[1], scope), scopes, found)
+        read = [attempt(self._read_with_history, scope) for scope in scopes]
+        found: list[Any] = [one if isinstance(one, Exception) else None for one in read]
+        for question in answers.HOT.values():
+            own = [(place, one) for place, one in enumerate(read) if isinstance(one, _Hot) and one.question is question]
+            if own:
+                answered = question.find(self.state.holder, [one.pending for _, one in own])
+                for (place, _), answer in zip(own, answered, strict=True):
+                    found[place] = answer
+        return [_written_or_none(*one) for one in zip(scopes, read, found, strict=True)]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the short way where that is possible."""
@@ -79,25 +97,25 @@ class HotApp(FastAPI):
     async def _answer(self, scope: Scope) -> Written | None:
         """As `at_once`, but wait for the history."""
         try:
-            hot = scope.get("state", _NO_STATE).get(_READ) or self._read(scope)
-            if hot is None:
+            read = scope.get("state", _NO_STATE).get(_READ) or self._read(scope)
+            if read is None:
                 return None
-            stored = await hot.serving.history.get(hot.asked.request.user_id)
-            return self._written(hot, hot.find(stored), scope)
+            hot = _Hot.of(read, await read.serving.history.get(read.asked.request.user_id))
+            return _written_or_none(scope, hot, hot.question.find(self.state.holder, [hot.pending])[0])
         except Exception:  # the long way meets it again, and says what it is
             return None
 
-    def _read_with_history(self, scope: Scope) -> tuple[_Hot, Lookup] | None:
-        hot = self._read(scope)
-        if hot is None:
+    def _read_with_history(self, scope: Scope) -> _Hot | None:
+        read = self._read(scope)
+        if read is None:
             return None
-        stored = hot.serving.history.at_hand(hot.asked.request.user_id)
+        stored = read.serving.history.at_hand(read.asked.request.user_id)
         if stored is None:
-            scope.setdefault("state", {})[_READ] = hot
+            scope.setdefault("state", {})[_READ] = read
             return None
-        return hot, stored
+        return _Hot.of(read, stored)
 
-    def _read(self, scope: Scope) -> _Hot | None:
+    def _read(self, scope: Scope) -> _Read | None:
         """Read a request; None: not one of a hot route."""
         if scope["method"] != "GET" or scope.get("root_path"):
             return None
@@ -108,31 +126,31 @@ class HotApp(FastAPI):
         holder: Holder = self.state.holder
         serving = holder.serving_for(user)
         asked = question.read(user, scope["query_string"], serving.release, serving.queries)
-        return _Hot(route, question, holder, serving, asked)
-
-    def _written(self, hot: _Hot, found: Any, scope: Scope) -> Written:
-        body = hot.question.body(hot.serving, hot.asked, found)
-        content = render.dumps(body)
-        metrics.answered(metrics.HOT_ROUTES[hot.route], 200, scope, body)
-        headers = (
-            _JSON,
-            (b"content-length", b"%d" % len(content)),
-            (b"x-model-release", hot.serving.header),
-            (REQUEST_ID, request_id(scope)),
-        )
-        return headers, content
+        return _Read(route, question, serving, asked)
 
 
-def _each(step: Callable[[Scope, Any], Any], scopes: Sequence[Scope], values: Sequence[Any]) -> list[Any]:
-    """Take one step for every value that there is; a request that fails goes the long way, which says why."""
-    results: list[Any] = []
-    for scope, value in zip(scopes, values, strict=True):
-        try:
-            results.append(None if value is None else step(scope, value))
-        except Exception:
-            scope.setdefault("state", {})[_LONG_WAY] = True
-            results.append(None)
-    return results
+def _written_or_none(scope: Scope, hot: _Hot | Exception | None, found: Any) -> Written | None:
+    """Write an answer; one that failed goes the long way, which meets the error again and says what it is."""
+    if isinstance(hot, _Hot) and not isinstance(found, Exception):
+        found = attempt(_written, scope, hot, found)
+    if isinstance(found, Exception):
+        scope.setdefault("state", {})[_LONG_WAY] = True
+        return None
+    written: Written | None = found
+    return written
+
+
+def _written(scope: Scope, hot: _Hot, found: Any) -> Written:
+    body = hot.question.body(hot.pending, found)
+    content = render.dumps(body)
+    metrics.answered(metrics.HOT_ROUTES[hot.route], 200, scope, body)
+    headers = (
+        _JSON,
+        (b"content-length", b"%d" % len(content)),
+        (b"x-model-release", hot.pending.serving.header),
+        (REQUEST_ID, request_id(scope)),
+    )
+    return headers, content
 
 
 def request_id(scope: Scope) -> bytes:

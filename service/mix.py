@@ -8,9 +8,11 @@ from dataclasses import field, replace
 import numpy as np
 
 from service.array_types import Doubles
+from service.attempt import attempt
 from service.cg.base import CandidateGenerator, Candidates, Query
 from service.cg.lists import Lists, Source
 from service.cg.mixigen import STRATEGIES, Blend, Recipe
+from service.cg.together import Together
 from service.errors import InvalidRequestError
 from service.fill import Filled, fill_up
 from service.generate import Request, make_query, user_known
@@ -81,27 +83,97 @@ def mix(release: Release, request: MixRequest, stored: History | None, watch: Wa
         UnknownCGError: the release has no such generator.
         InvalidRequestError: the strategy, the generators and the shares do not go together.
     """
+    found = mixes([(release, request, stored)], watch)[0]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def mixes(
+    asked: Sequence[tuple[Release, MixRequest, History | None]], watch: Watch | None = None
+) -> list[MixAnswer | Exception]:
+    """Return for each of several requests what `mix` would return or raise; generators are asked for all in turn."""
+    plans = [attempt(_plan, *one) for one in asked]
+    sound = [plan for plan in plans if isinstance(plan, _Plan)]
+    together, run = Together([plan.lists for plan in sound]), _Run(sound)
+    blends = iter(run(together) if watch is None else watch.run(together, run))
+    return [attempt(_answer, plan, next(blends)) if isinstance(plan, _Plan) else plan for plan in plans]
+
+
+@record
+class _Plan:
+    """A request that has been looked at, and lists of which nothing has been fetched."""
+
+    release: Release
+    request: MixRequest
+    strategy: str
+    recipe: Recipe
+    query: Query
+    lists: Lists
+    depths: Sequence[int]
+    """How deep each of the lists will be wanted."""
+    user_known: bool
+    unknown_items: Sequence[Id]
+    degraded: Sequence[str]
+
+
+def _plan(release: Release, request: MixRequest, stored: History | None) -> _Plan:
     cgs = [release.cg(name) for name in dict.fromkeys(request.cgs or default_cgs(release))]
-    names = [cg.name for cg in cgs]
-    strategy = _strategy(release, request, names)
+    strategy = _strategy(release, request, [cg.name for cg in cgs])
     context = _context(release, request)
     query, unknown = make_query(release, request, stored)
     recipe, degraded = _recipe(release, request, strategy, cgs, query, context)
     strategy = RRF if degraded else strategy
-    run = _Run(strategy, recipe, request.explain)
     lists = Lists(cgs, query, request.n)
     lists.ended[:] = _only_popular_has_any(cgs, query)  # then none is asked: what is popular is fill
-    blend, found = run(lists) if watch is None else watch.run(lists, run)
+    return _Plan(
+        release=release,
+        request=request,
+        strategy=strategy,
+        recipe=recipe,
+        query=query,
+        lists=lists,
+        depths=STRATEGIES[strategy].depths(recipe, len(cgs)),
+        user_known=user_known(cgs, request.user_id, stored),
+        unknown_items=unknown,
+        degraded=degraded,
+    )
+
+
+_Blended = tuple[Blend, Sequence[Sequence[Source]]]
+
+
+@record
+class _Run:
+    """The part that waits for generators."""
+
+    plans: Sequence[_Plan]
+
+    def __call__(self, together: Together) -> list[_Blended | Exception]:
+        """Blend; the lists are those of the plans, or what is left of them."""
+        together.fetch([plan.depths for plan in self.plans])
+        return [attempt(_blend, plan, lists) for plan, lists in zip(self.plans, together.lists, strict=True)]
+
+
+def _blend(plan: _Plan, lists: Lists) -> _Blended:
+    blend = STRATEGIES[plan.strategy].merge(lists, plan.recipe)
+    return blend, lists.sources(blend.items) if plan.request.explain else []
+
+
+def _answer(plan: _Plan, blended: _Blended | Exception) -> MixAnswer:
+    if isinstance(blended, Exception):
+        raise blended
+    blend, sources = blended
     own = Candidates(blend.items, blend.score)
     return MixAnswer(
-        strategy=strategy,
-        cgs=names,
-        user_known=user_known(cgs, request.user_id, stored),
+        strategy=plan.strategy,
+        cgs=[cg.name for cg in plan.lists.cgs],
+        user_known=plan.user_known,
         blend=blend,
-        result=fill_up(own, request.n, query.filters, release.popular),
-        sources=found,
-        unknown_items=unknown,
-        degraded=degraded + [f"cg:{name}" for name in blend.dropped],
+        result=fill_up(own, plan.request.n, plan.query.filters, plan.release.popular),
+        sources=sources,
+        unknown_items=plan.unknown_items,
+        degraded=[*plan.degraded, *(f"cg:{name}" for name in blend.dropped)],
     )
 
 
@@ -126,19 +198,6 @@ def default_cgs(release: Release) -> Sequence[str]:
     if release.mixigen is not None:
         return release.mixigen.cgs
     return [name for name in release.cgs if name != POPULAR] or [POPULAR]
-
-
-@record
-class _Run:
-    """The part that waits for generators."""
-
-    strategy: str
-    recipe: Recipe
-    explain: bool
-
-    def __call__(self, lists: Lists) -> tuple[Blend, list[list[Source]]]:
-        blend = STRATEGIES[self.strategy](lists, self.recipe)
-        return blend, lists.sources(blend.items) if self.explain else []
 
 
 def _only_popular_has_any(cgs: Sequence[CandidateGenerator], query: Query) -> bool:

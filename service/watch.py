@@ -3,7 +3,7 @@
 Numeric code cannot be interrupted, so a mix runs in a helper thread while its caller waits with a limit. A
 generator may take half of the time that is left when it is asked: so one slow generator leaves half of it
 for the others, and all of them together stay within it. One that has not come back yet is not asked again,
-so a generator that hangs costs one thread, not one for every request.
+so a generator that hangs costs one thread, not one for every request. Mixes that are made together share the time.
 """
 
 import threading
@@ -12,7 +12,8 @@ from collections.abc import Callable
 from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
-from service.cg.lists import GivenUpError, Lists
+from service.cg.asking import GivenUpError
+from service.cg.together import Together
 
 T = TypeVar("T")
 _LEAST_WAIT = 0.001
@@ -21,8 +22,8 @@ _LEAST_WAIT = 0.001
 class _Job(Generic[T]):
     """One run of some work, and what came of it."""
 
-    def __init__(self, work: Callable[[Lists], T], lists: Lists) -> None:
-        self.work, self.lists = work, lists
+    def __init__(self, work: Callable[[Together], T], together: Together) -> None:
+        self.work, self.together = work, together
         self.done = threading.Lock()
         """Free when it is done: a bare lock, since an Event costs several times as much."""
         self.done.acquire()
@@ -31,7 +32,7 @@ class _Job(Generic[T]):
 
     def run(self) -> None:
         try:
-            self.result = self.work(self.lists)
+            self.result = self.work(self.together)
         except BaseException as error:
             self.error = error
 
@@ -45,37 +46,36 @@ class Watch:
         self._stuck: set[int] = set()
         """id() of generators that were given up and are still at it."""
 
-    def run(self, lists: Lists, work: Callable[[Lists], T]) -> T:
+    def run(self, together: Together, work: Callable[[Together], T]) -> T:
         """Return what `work` makes of the lists, or of what is left of them when generators are given up."""
         end = time.monotonic() + self._budget
-        for row, cg in enumerate(lists.cgs):
-            if id(cg) in self._stuck:
-                lists.drop(row)
+        if self._stuck:
+            for cg in {id(cg): cg for lists in together.lists for cg in lists.cgs if id(cg) in self._stuck}.values():
+                together.drop(cg)
         while True:
-            job = _Job(work, lists)
+            job = _Job(work, together)
             self._start(job)
             rest = self._wait(job, end)
             if rest is None:
                 if job.error is not None:
                     raise job.error
                 return job.result  # type: ignore[return-value]
-            lists = rest
+            together = rest
 
-    def _wait(self, job: _Job[Any], end: float) -> Lists | None:
+    def _wait(self, job: _Job[Any], end: float) -> Together | None:
         """Wait until the job is done (None), or return what to go on with instead."""
         wait = (end - time.monotonic()) / 2
         while not job.done.acquire(timeout=max(wait, _LEAST_WAIT)):
-            running = job.lists.running()
+            asked = job.together.asking.now
             now = time.monotonic()
-            started = now if running is None else running[1]
+            started = now if asked is None else asked.since
             wait = (started + end) / 2 - now
-            if running is not None and wait <= 0:
-                key = id(job.lists.cgs[running[0]])
-                self._stuck.add(key)  # before it can be back
-                rest = job.lists.give_up(running)
+            if asked is not None and wait <= 0:
+                self._stuck.add(id(asked.cg))  # before it can be back
+                rest = job.together.give_up(asked)
                 if rest is not None:
                     return rest
-                self._stuck.discard(key)
+                self._stuck.discard(id(asked.cg))
         return None
 
     def _start(self, job: _Job[Any]) -> None:
@@ -93,9 +93,9 @@ class Watch:
             job = queue.get()
             job.run()
             if isinstance(job.error, GivenUpError):
-                running = job.lists.running()
-                if running is not None:
-                    self._stuck.discard(id(job.lists.cgs[running[0]]))
+                asked = job.together.asking.now
+                if asked is not None:
+                    self._stuck.discard(id(asked.cg))
             self._idle.append(queue)
             job.done.release()
             del job

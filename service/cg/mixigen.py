@@ -7,6 +7,7 @@ generators have is given to the one that supplies it first; at the other its pos
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
+from typing import NamedTuple
 
 import numpy as np
 
@@ -24,7 +25,7 @@ RRF_CONSTANT = 60.0
 _LEAST_SHARE = 1e-12
 """What a share of 0 counts as: such a list supplies once all others have ended."""
 _SPARE = 1.3
-"""A list is fetched somewhat deeper than its places, for the items that others take first."""
+"""A list whose share is known is fetched so many times deeper."""
 
 
 class MixiGen:
@@ -85,44 +86,56 @@ class Blend:
         return len(self.items)
 
 
-Strategy = Callable[[Lists, Recipe], Blend]
+class Strategy(NamedTuple):
+    """A way to blend."""
+
+    depths: Callable[[Recipe, int], Sequence[int]]
+    """(recipe, number of generators) → how deep it will want each, however many items come twice; 0: perhaps not."""
+    merge: Callable[[Lists, Recipe], Blend]
+    """Pulls on lists, whether something of them has been fetched or nothing, and blends them."""
 
 
-def _mixigen(lists: Lists, recipe: Recipe) -> Blend:
-    """K-way merge by score; positions beyond those trained on keep the last score.
+def _learned_depths(recipe: Recipe, n_cgs: int) -> Sequence[int]:
+    """A generator with a place is selected once, to depth n: again costs more, and a graph may find another list."""
+    places = mix_kernels.planned_depths(_curves(recipe), recipe.n)
+    return [recipe.n if places[row] else 0 for row in range(n_cgs)]
 
-    A list with a place in the plan will be wanted, however many items come twice: it is selected once, to depth n,
-    since to select it again costs more, and a graph may find another list when asked for less.
-    """
-    if recipe.curves is None:
-        raise ValueError("the strategy mixigen needs the curves of a MixiGen")
-    curves = recipe.curves
-    for row, places in enumerate(mix_kernels.planned_depths(curves, recipe.n).tolist()):
-        if places and not lists.begun(row):
-            lists.pull(row, recipe.n)
+
+def _by_curves(lists: Lists, recipe: Recipe) -> Blend:
+    """K-way merge by score; positions beyond those trained on keep the last score."""
+    curves = _curves(recipe)
     merged = new_merge(recipe.n, len(lists), recipe.n_items)
     while (row := mix_kernels.merge_by_curves(merged, curves, *_fetched(lists))) != COMPLETE:
         lists.pull(row, recipe.n)
     return _blend(merged, lists, merged.score)
 
 
-def _round_robin(lists: Lists, recipe: Recipe) -> Blend:
-    """In turn, each generator supplies its next item that is not there yet."""
-    return _by_shares(lists, recipe, np.ones(len(lists)))
+def _curves(recipe: Recipe) -> Doubles:
+    if recipe.curves is None:
+        raise ValueError("the strategy mixigen needs the curves of a MixiGen")
+    return recipe.curves
 
 
-def _quota(lists: Lists, recipe: Recipe) -> Blend:
+def _share_depths(recipe: Recipe, n_cgs: int) -> Sequence[int]:
+    """Somewhat deeper than its places, for the items that others take first."""
+    return [int(share * recipe.n * _SPARE) for share in _shares(recipe, n_cgs).tolist()]
+
+
+def _by_shares(lists: Lists, recipe: Recipe) -> Blend:
     """Give every generator its share of the places, evenly spread; who ends leaves the rest theirs."""
-    return _by_shares(lists, recipe, np.asarray(recipe.shares or np.ones(len(lists)), np.float64))
-
-
-def _by_shares(lists: Lists, recipe: Recipe, shares: Doubles) -> Blend:
     merged = new_merge(recipe.n, len(lists), recipe.n_items)
-    shares = np.maximum(shares / shares.sum(), _LEAST_SHARE)
+    shares, depths = _shares(recipe, len(lists)), _share_depths(recipe, len(lists))
     while (row := mix_kernels.merge_by_shares(merged, shares, *_fetched(lists))) != COMPLETE:
-        lists.pull(row, expected=int(shares[row] * recipe.n * _SPARE))
+        lists.pull(row, depths[row])
     size = merged.given.sum()
     return _blend(merged, lists, lists.scores[merged.cg[:size], merged.position[:size]])
+
+
+def _shares(recipe: Recipe, n_cgs: int) -> Doubles:
+    """Return the share of each generator, together 1 or hardly more, each above 0."""
+    shares = np.asarray(recipe.shares or np.ones(n_cgs), np.float64)
+    least: Doubles = np.maximum(shares / shares.sum(), _LEAST_SHARE)
+    return least
 
 
 def _rrf(lists: Lists, recipe: Recipe) -> Blend:
@@ -141,11 +154,12 @@ def _rrf(lists: Lists, recipe: Recipe) -> Blend:
 
 
 STRATEGIES: Mapping[str, Strategy] = {
-    "mixigen": _mixigen,
-    "round_robin": _round_robin,
-    "quota": _quota,
-    "rrf": _rrf,
+    "mixigen": Strategy(_learned_depths, _by_curves),
+    "round_robin": Strategy(_share_depths, _by_shares),
+    "quota": Strategy(_share_depths, _by_shares),
+    "rrf": Strategy(lambda recipe, n_cgs: [recipe.n] * n_cgs, _rrf),
 }
+"""`round_robin` takes from each in turn, which is what `quota` does where shares are equal."""
 
 
 def _fetched(lists: Lists) -> tuple[Ints, Ints, Bools]:

@@ -8,7 +8,7 @@ import pytest
 
 from service import mix as mix_module
 from service import registry
-from service.cg.mixigen import STRATEGIES, MixiGen
+from service.cg.mixigen import STRATEGIES, MixiGen, Strategy
 from service.errors import InvalidRequestError, UnknownCGError
 from service.generate import Request, generate, make_query
 from service.mix import MixRequest, default_cgs, mix
@@ -268,7 +268,7 @@ def test_with_a_watch_the_answer_is_the_same(release):
 
 
 def test_an_error_of_ours_comes_through_the_watch(release, monkeypatch):
-    monkeypatch.setitem(mix_module.STRATEGIES, "rrf", lambda *_: 1 / 0)
+    monkeypatch.setitem(mix_module.STRATEGIES, "rrf", Strategy(lambda *_: [], lambda *_: 1 / 0))
     with pytest.raises(ZeroDivisionError):
         ask(release, strategy="rrf", watch=Watch(1000))
 

@@ -29,7 +29,7 @@ def cases(draw):
 def blend(strategy, lists, n, **recipe):
     cgs = [FixedCG(f"cg{row}", items) for row, items in enumerate(lists)]
     made = Lists(cgs, Query(), n)
-    return STRATEGIES[strategy](made, Recipe(n, N_ITEMS, **recipe)), made
+    return STRATEGIES[strategy].merge(made, Recipe(n, N_ITEMS, **recipe)), made
 
 
 def picks(found):
@@ -120,7 +120,7 @@ def test_mixigen_by_hand():
 def test_a_generator_that_is_not_needed_is_not_asked():
     cgs = [FixedCG("a", range(10)), FixedCG("b", range(10, 20))]
     lists = Lists(cgs, Query(), 5)
-    STRATEGIES["mixigen"](lists, Recipe(5, N_ITEMS, curves=np.array([[1.0], [0.5]])))
+    STRATEGIES["mixigen"].merge(lists, Recipe(5, N_ITEMS, curves=np.array([[1.0], [0.5]])))
     assert [cg.ranked for cg in cgs] == [1, 0]
 
 
@@ -140,7 +140,7 @@ def test_sources_are_all_generators_that_had_an_item():
 def test_a_failing_generator_is_dropped_and_named(strategy, caplog):
     cgs = [FixedCG("bad", [1, 2], error=RuntimeError("no")), FixedCG("good", [3, 4])]
     recipe = Recipe(5, N_ITEMS, curves=np.array([[1.0], [0.5]]))
-    found = STRATEGIES[strategy](Lists(cgs, Query(), 5), recipe)
+    found = STRATEGIES[strategy].merge(Lists(cgs, Query(), 5), recipe)
     assert found.items.tolist() == [3, 4]
     assert found.dropped == ["bad"]
     assert "generator bad failed" in caplog.text
@@ -149,6 +149,6 @@ def test_a_failing_generator_is_dropped_and_named(strategy, caplog):
 def test_what_a_generator_gave_before_it_failed_stays(caplog):
     del caplog
     cgs = [FixedCG("late", range(40), fail_after=45), FixedCG("good", range(20, 60))]
-    found = STRATEGIES["round_robin"](Lists(cgs, Query(), 50), Recipe(50, N_ITEMS))
+    found = STRATEGIES["round_robin"].merge(Lists(cgs, Query(), 50), Recipe(50, N_ITEMS))
     assert found.dropped == ["late"]
     assert np.bincount(found.cg).tolist() == [20, 30]

@@ -1,0 +1,48 @@
+"""Lists of several requests that are fetched generator by generator.
+
+What a generator reads of its model, and its code, is in the processor's caches for all requests but the first: asked
+in turn for each request, every generator finds them filled by the others.
+"""
+
+from collections.abc import Sequence
+
+from service.cg.asking import Asked, Asking
+from service.cg.base import CandidateGenerator
+from service.cg.lists import Lists
+
+
+class Together:
+    """Lists that one thread fetches and merges."""
+
+    def __init__(self, lists: Sequence[Lists]) -> None:
+        self.lists = lists
+        self.asking = Asking()
+        for one in lists:
+            one.asking = self.asking
+
+    def fetch(self, depths: Sequence[Sequence[int]]) -> None:
+        """Fetch what has not been asked for yet; depths: for each list how deep each generator is wanted, 0: not."""
+        waiting: dict[int, list[tuple[Lists, int, int]]] = {}
+        for lists, wanted in zip(self.lists, depths, strict=True):
+            for row, depth in enumerate(wanted):
+                if depth and not lists.begun(row):
+                    waiting.setdefault(id(lists.cgs[row]), []).append((lists, row, depth))
+        for of_one in waiting.values():
+            for lists, row, depth in of_one:
+                lists.pull(row, depth)
+
+    def drop(self, cg: CandidateGenerator, waiting: Lists | None = None) -> None:
+        """Expect nothing of a generator where it has not been asked yet, nor in the list that is waiting for it."""
+        for lists in self.lists:
+            for row, own in enumerate(lists.cgs):
+                if own is cg and (lists is waiting or not lists.begun(row)):
+                    lists.drop(row)
+
+    def give_up(self, asked: Asked) -> "Together | None":
+        """Return what to go on with, without the generator that is still being asked; None if it is not."""
+        if not self.asking.give_up(asked):
+            return None
+        copies = {id(lists): lists.copy() for lists in self.lists}
+        rest = Together(list(copies.values()))
+        rest.drop(asked.cg, copies[id(asked.by)])
+        return rest
