@@ -17,8 +17,8 @@ LOWEST = np.float32(np.finfo(np.float32).min)
 """What every score reaches but that of an item that is not eligible."""
 _LARGEST_GROUP, _GROUPS_PER_ITEM = 1024, 8
 _COUNTED = 512
-"""So many are put in order by counting for each how many are better, which takes one operation for sixteen; for more,
-sorting is faster."""
+"""So many are put in order by counting for each how many are better, which takes one operation for sixteen; for
+more, sorting is faster."""
 
 
 @njit(nogil=True, cache=True, fastmath={"nnan", "nsz", "reassoc"})
@@ -90,15 +90,15 @@ def best_first(items: Ints, scores: Floats, k: int) -> tuple[Ints, Floats]:
     """Return the best k of these items by score, equal scores by index, and their scores; items: ascending."""
     n = len(items)
     k = min(k, n)
-    order = np.full(n, -1, np.int32)
+    order = np.empty(n, np.int32)
     if n <= _COUNTED:
+        equal = np.zeros(n, np.uint32)
         for place in range(n):
             better, score = np.uint32(0), scores[place]
             for other in range(n):
                 better = np.uint32(better + np.uint32(scores[other] > score))
-            while order[better] >= 0:
-                better = np.uint32(better + np.uint32(1))
-            order[better] = place
+            order[better + equal[better]] = place
+            equal[better] += np.uint32(1)
     else:
         bits, keys = scores.view(np.int32), np.empty(n, np.int64)
         for place in range(n):
