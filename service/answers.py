@@ -6,7 +6,7 @@ from typing import Any
 
 from service import parameters, render
 from service.attempt import attempt
-from service.generate import Answer, generate
+from service.generate import Answer, generate_each
 from service.history import Lookup
 from service.mix import MixAnswer, mixes
 from service.parameters import Asked
@@ -26,19 +26,20 @@ class Pending:
     stored: Lookup
 
 
+def _asked(pending: Sequence[Pending]) -> list[Any]:
+    return [(one.serving.release, one.asked.request, one.stored.history) for one in pending]
+
+
 def _candidates(_: Holder, pending: Sequence[Pending]) -> list[Answer | Exception]:
-    return [attempt(_one_list, one) for one in pending]
-
-
-def _one_list(one: Pending) -> Answer:
-    found = generate(one.serving.release, one.asked.request, one.stored.history)
-    found.degraded.extend(one.stored.degraded)
+    found = generate_each(_asked(pending))
+    for one, answer in zip(pending, found, strict=True):
+        if not isinstance(answer, Exception):
+            answer.degraded.extend(one.stored.degraded)
     return found
 
 
 def _blends(holder: Holder, pending: Sequence[Pending]) -> list[MixAnswer | Exception]:
-    asked = [(one.serving.release, one.asked.request, one.stored.history) for one in pending]
-    found = mixes(asked, holder.watch)
+    found = mixes(_asked(pending), holder.watch)
     return [attempt(_noted, holder, one, answer) for one, answer in zip(pending, found, strict=True)]
 
 

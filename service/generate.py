@@ -6,7 +6,9 @@ from dataclasses import field
 import numpy as np
 
 from service.array_types import Bools
+from service.attempt import attempt
 from service.cg.base import ALL_ALLOWED, CandidateGenerator, Candidates, Filters, KnowsUsers, Query
+from service.cg.each import best_of_each
 from service.fill import Filled, fill_up
 from service.history import EMPTY, FORGOTTEN, History, from_events
 from service.ids import Id
@@ -57,11 +59,49 @@ def generate(release: Release, request: Request, stored: History | None) -> Answ
     Raises:
         UnknownCGError: the release has no such generator.
     """
+    found = generate_each([(release, request, stored)])[0]
+    if isinstance(found, Exception):
+        raise found
+    return found
+
+
+def generate_each(asked: Sequence[tuple[Release, Request, History | None]]) -> list[Answer | Exception]:
+    """Return for each of several requests what `generate` would return or raise; a generator is asked once for all."""
+    plans = [attempt(_plan, *one) for one in asked]
+    together: dict[tuple[int, int], list[_Plan]] = {}
+    for plan in plans:
+        if isinstance(plan, _Plan):
+            together.setdefault((id(plan.cg), plan.request.n), []).append(plan)
+    found: dict[int, Candidates | Exception] = {}
+    for some in together.values():
+        best = best_of_each(some[0].cg, [plan.query for plan in some], some[0].request.n)
+        found.update(zip(map(id, some), best, strict=True))
+    return [plan if isinstance(plan, Exception) else attempt(_answer, plan, found[id(plan)]) for plan in plans]
+
+
+@record
+class _Plan:
+    """A request that has been looked at."""
+
+    release: Release
+    request: Request
+    cg: CandidateGenerator
+    query: Query
+    user_known: bool
+    unknown_items: Sequence[Id]
+
+
+def _plan(release: Release, request: Request, stored: History | None) -> _Plan:
     cg = release.cg(request.cg)
     query, unknown = make_query(release, request, stored)
-    own: Candidates = cg.rank(query).top(request.n)
-    known = user_known([cg], request.user_id, stored)
-    return Answer(cg.name, known, fill_up(own, request.n, query.filters, release.popular), unknown)
+    return _Plan(release, request, cg, query, user_known([cg], request.user_id, stored), unknown)
+
+
+def _answer(plan: _Plan, own: Candidates | Exception) -> Answer:
+    if isinstance(own, Exception):
+        raise own
+    filled = fill_up(own, plan.request.n, plan.query.filters, plan.release.popular)
+    return Answer(plan.cg.name, plan.user_known, filled, plan.unknown_items)
 
 
 def user_known(cgs: Iterable[CandidateGenerator], user: Id, stored: History | None) -> bool:

@@ -210,3 +210,30 @@ def best_items(
         size += scores[place] >= reached and scores[place] != 0.0
     best, their = best_first(items[:size], scores[:size], k)
     return best, their, joined
+
+
+@njit(nogil=True, cache=True)
+def best_items_of_each(
+    upper: Bytes,
+    lower: Bytes,
+    bounds: Floats,
+    vectors: Floats,
+    biases: Floats,
+    slack: Any,
+    queries: Floats,
+    excluded: Ints,
+    starts: Ints,
+    k: int,
+) -> tuple[Ints, Floats, Ints]:
+    """Return `best_items` of several queries (b, dim): items (b, k), scores (b, k), and how many there are (b,).
+
+    starts (b + 1,): excluded[starts[q] : starts[q + 1]] are those of query q.
+    """
+    items, scores = np.zeros((len(queries), k), np.int32), np.zeros((len(queries), k), np.float32)
+    sizes, unknown = np.zeros(len(queries), np.int32), np.empty(0, np.float32)
+    for q in range(len(queries)):
+        own = excluded[starts[q] : starts[q + 1]]
+        best, their, _ = best_items(upper, lower, bounds, vectors, biases, slack, queries[q], own, unknown, k)
+        sizes[q] = len(best)
+        items[q, : len(best)], scores[q, : len(best)] = best, their
+    return items, scores, sizes

@@ -17,7 +17,7 @@ class Asked:
 
     cg: CandidateGenerator
     by: object
-    """The lists that it is asked for."""
+    """The lists that it is asked for; None: several of which nothing has been fetched."""
     since: float
     """Of `time.monotonic`."""
 
@@ -30,7 +30,7 @@ class Asking:
         self._lock = threading.Lock()
         self._given_up = False
 
-    def begin(self, cg: CandidateGenerator, by: object) -> None:
+    def begin(self, cg: CandidateGenerator, by: object = None) -> None:
         """Say that a generator is asked; raises GivenUpError."""
         with self._lock:
             self._check()

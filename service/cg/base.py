@@ -4,6 +4,7 @@ A generator is asked with a `Query` and returns a `Ranking`: its own eligible it
 from which any prefix can be read. `Cursor` hands a ranking out piece by piece.
 """
 
+from collections.abc import Sequence
 from dataclasses import field
 from typing import Protocol, runtime_checkable
 
@@ -123,6 +124,15 @@ class SimilarItems(Protocol):
 
     def similar(self, item: int, filters: Filters) -> Ranking:
         """Rank the items that go with `item` (an index of the release), itself left out."""
+        ...
+
+
+@runtime_checkable
+class RanksTogether(Protocol):
+    """A generator that answers several queries with less work than one after the other."""
+
+    def best_of_each(self, queries: Sequence[Query], k: int) -> Sequence[Candidates]:
+        """Return for each query what `rank(query).top(k)` would; if one fails, none is answered."""
         ...
 
 

@@ -1,13 +1,14 @@
 """What the generators over embeddings share: the vectors, and where a user's vector comes from."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from service import embedding_kernels
 from service.array_types import Floats, Ints
-from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
+from service.cg import scan
+from service.cg.base import NOTHING, Candidates, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
 from service.cg.scan import CodedRanking, CodedVectors
 from service.ids import Id, IdIndex
 from service.top_kernels import NOT_ELIGIBLE
@@ -57,6 +58,27 @@ class Embedding:
             return ScoreRanking(self.scores(vector, local), self.items)
         return CodedRanking(self.coded, vector, local.excluded, self.items, lambda: self.scores(vector, local))
 
+    def best_of_each(self, queries: Sequence[Query], k: int) -> list[Candidates]:
+        """Return the best k by the scores of all items for several queries, by way of the codes together."""
+        vectors = [self.user_vector(query) for query in queries]
+        some = {
+            place: vector
+            for place, (vector, query) in enumerate(zip(vectors, queries, strict=True))
+            if vector is not None and not len(query.filters.allowed)
+        }
+        found: dict[int, Candidates | None] = {}
+        if self.coded is not None and some:
+            excluded = [self.items.model_items(queries[place].filters.excluded) for place in some]
+            best = scan.best_of_each(self.coded, list(some.values()), excluded, self.items, k)
+            found = dict(zip(some, best, strict=True))
+        return [
+            found.get(place) or self._best(vector, query.filters, k)
+            for place, (vector, query) in enumerate(zip(vectors, queries, strict=True))
+        ]
+
+    def _best(self, vector: Floats | None, filters: Filters, k: int) -> Candidates:
+        return NOTHING if vector is None else self.exact(vector, filters).top(k)
+
     def scores(self, vector: Floats, local: Filters) -> Floats:
         """Return the score of every item, −inf where it is not eligible; filters in the model's items."""
         scores: Floats = embedding_kernels.score_items(self.item_vectors, self.item_biases, vector, local.allowed)
@@ -87,6 +109,8 @@ class Embedding:
         for stored in (vector, *self.user_vectors[:1]):  # in memory and mapped: two types to numba
             self.scores(stored, Filters())
             self.exact(stored, Filters()).top(1)
+        if self.coded is not None:
+            scan.best_of_each(self.coded, [vector], [Filters().excluded], self.items, 1)
         embedding_kernels.cosine_items(self.item_vectors, np.int32(0), Filters().allowed)
 
     def _folded(self, query: Query) -> Floats | None:

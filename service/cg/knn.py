@@ -1,6 +1,8 @@
 """DotProductKNN: the exact ranking of all items by user · item + bias, and the oracle for ANN."""
 
-from service.cg.base import NOTHING, Filters, ListRanking, Query, Ranking
+from collections.abc import Sequence
+
+from service.cg.base import NOTHING, Candidates, Filters, ListRanking, Query, Ranking
 from service.cg.embedding import Embedding
 from service.ids import Id
 
@@ -20,6 +22,10 @@ class DotProductKNN:
         """Scan all items; without a user vector there is nothing to say."""
         vector = self._embedding.user_vector(query)
         return ListRanking(NOTHING) if vector is None else self._embedding.exact(vector, query.filters)
+
+    def best_of_each(self, queries: Sequence[Query], k: int) -> list[Candidates]:
+        """Scan for several queries."""
+        return self._embedding.best_of_each(queries, k)
 
     def similar(self, item: int, filters: Filters) -> Ranking:
         """Rank by the cosine between item vectors."""

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from service.array_types import Floats, Ints
+from service.attempt import attempt
 from service.cg.asking import Asking
 from service.cg.base import CandidateGenerator, Candidates, Cursor, Query
 from service.record import record
@@ -47,7 +48,7 @@ class Lists:
         self.asking = Asking()
         """Where it is said which generator is being asked; lists that one thread fetches may share it."""
         self._cursors: list[Cursor | None] = [None] * n
-        """Of lists of which something was fetched, but not all that anybody will want."""
+        """Of lists that are fetched bit by bit."""
 
     def __len__(self) -> int:
         return len(self.cgs)
@@ -60,26 +61,24 @@ class Lists:
         """Fetch the next batch of a generator, or at first as many batches as will be wanted in all."""
         start = int(self.lengths[row])
         k = BATCH if start else min(-(-max(expected, 1) // BATCH) * BATCH, self.items.shape[1])
-        cg = self.cgs[row]
-        self.asking.begin(cg, self)
-        try:
-            piece = self._next(row, k, whole=not start and k >= self.capacity)
-        except Exception:
-            log.exception("generator %s failed; the mix goes on without it", cg.name)
-            piece = None
+        self.asking.begin(self.cgs[row], self)
+        piece = attempt(self._next, row, k)
         self.asking.end()
-        if piece is None:
-            self.drop(row)
-        else:
-            stop = start + len(piece)
-            self.items[row, start:stop], self.scores[row, start:stop] = piece.items, piece.scores
-            self.lengths[row] = stop
-            self.ended[row] = len(piece) < k or stop >= self.capacity
+        self.put(row, piece, k)
 
-    def _next(self, row: int, k: int, *, whole: bool) -> Candidates:
-        """Ask a generator; whole: so much that its ranking, and the memory that it holds, is not needed any more."""
-        if whole:
-            return self.cgs[row].rank(self.query).top(k)
+    def put(self, row: int, piece: Candidates | Exception, k: int) -> None:
+        """Take what a generator gave that was asked for k more, or how it failed."""
+        if isinstance(piece, Exception):
+            log.error("generator %s failed; the mix goes on without it", self.cgs[row].name, exc_info=piece)
+            self.drop(row)
+            return
+        start = int(self.lengths[row])
+        stop = start + len(piece)
+        self.items[row, start:stop], self.scores[row, start:stop] = piece.items, piece.scores
+        self.lengths[row] = stop
+        self.ended[row] = len(piece) < k or stop >= self.capacity
+
+    def _next(self, row: int, k: int) -> Candidates:
         cursor = self._cursors[row]
         if cursor is None:
             cursor = self._cursors[row] = Cursor(self.cgs[row].rank(self.query), k)

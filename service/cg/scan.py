@@ -1,6 +1,6 @@
 """The exact ranking of an embedding by way of its codes (`service.scan_kernels`)."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 
@@ -58,3 +58,21 @@ class CodedRanking:
             *coded.codes, coded.vectors, coded.biases, coded.slack, *of_query, k
         )
         return Candidates(self._items.release_items(items), scores) if len(items) == k else None
+
+
+def best_of_each(
+    coded: CodedVectors, vectors: Sequence[Floats], excluded: Sequence[Ints], items: ItemMap, k: int
+) -> list[Candidates | None]:
+    """Return what `CodedRanking.top(k)` would for several user vectors; None where the codes cannot tell."""
+    if not 0 < k <= coded.deepest:
+        return [None] * len(vectors)
+    queries, starts = np.array(vectors), np.zeros(len(vectors) + 1, np.int32)
+    np.cumsum([len(own) for own in excluded], out=starts[1:])
+    found, scores, sizes = scan_kernels.best_items_of_each(
+        *coded.codes, coded.vectors, coded.biases, coded.slack, queries, np.concatenate(excluded), starts, k
+    )
+    found = items.release_items(found)
+    return [
+        Candidates(own, their) if size == k else None
+        for own, their, size in zip(found, scores, sizes.tolist(), strict=True)
+    ]

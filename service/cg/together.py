@@ -8,6 +8,7 @@ from collections.abc import Sequence
 
 from service.cg.asking import Asked, Asking
 from service.cg.base import CandidateGenerator
+from service.cg.each import best_of_each
 from service.cg.lists import Lists
 
 
@@ -22,14 +23,28 @@ class Together:
 
     def fetch(self, depths: Sequence[Sequence[int]]) -> None:
         """Fetch what has not been asked for yet; depths: for each list how deep each generator is wanted, 0: not."""
-        waiting: dict[int, list[tuple[Lists, int, int]]] = {}
+        waiting: dict[tuple[int, int], list[tuple[Lists, int]]] = {}
         for lists, wanted in zip(self.lists, depths, strict=True):
             for row, depth in enumerate(wanted):
                 if depth and not lists.begun(row):
-                    waiting.setdefault(id(lists.cgs[row]), []).append((lists, row, depth))
-        for of_one in waiting.values():
-            for lists, row, depth in of_one:
+                    waiting.setdefault((id(lists.cgs[row]), depth), []).append((lists, row))
+        for (_, depth), of_one in waiting.items():
+            self._fetch(depth, of_one)
+
+    def _fetch(self, depth: int, of_one: Sequence[tuple[Lists, int]]) -> None:
+        """Fetch the lists of one generator: with one question those that need not be asked for more than that."""
+        for lists, row in of_one:
+            if depth < lists.capacity:
                 lists.pull(row, depth)
+        whole = [(lists, row) for lists, row in of_one if depth >= lists.capacity]
+        if whole:
+            lists, row = whole[0]
+            cg = lists.cgs[row]
+            self.asking.begin(cg)
+            found = best_of_each(cg, [lists.query for lists, _ in whole], depth)
+            self.asking.end()
+            for (lists, row), piece in zip(whole, found, strict=True):
+                lists.put(row, piece, depth)
 
     def drop(self, cg: CandidateGenerator, waiting: Lists | None = None) -> None:
         """Expect nothing of a generator where it has not been asked yet, nor in the list that is waiting for it."""
@@ -44,5 +59,5 @@ class Together:
             return None
         copies = {id(lists): lists.copy() for lists in self.lists}
         rest = Together(list(copies.values()))
-        rest.drop(asked.cg, copies[id(asked.by)])
+        rest.drop(asked.cg, copies.get(id(asked.by)))
         return rest

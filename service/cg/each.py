@@ -1,0 +1,27 @@
+"""The best of one generator for each of several queries."""
+
+import functools
+from collections.abc import Sequence
+from typing import cast
+
+from service.attempt import attempt
+from service.cg.base import CandidateGenerator, Candidates, Query, RanksTogether
+
+
+def best_of_each(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Sequence[Candidates | Exception]:
+    """Return for each query what `cg.rank(query).top(k)` returns or raises."""
+    if len(queries) > 1 and _ranks_together(type(cg)):
+        found = attempt(cast("RanksTogether", cg).best_of_each, queries, k)
+        if not isinstance(found, Exception):
+            return found
+    return [attempt(_best, cg, query, k) for query in queries]
+
+
+def _best(cg: CandidateGenerator, query: Query, k: int) -> Candidates:
+    return cg.rank(query).top(k)
+
+
+@functools.lru_cache(maxsize=64)
+def _ranks_together(kind: type) -> bool:
+    """Remember the answer: looking a protocol up takes microseconds."""
+    return issubclass(kind, RanksTogether)
