@@ -107,31 +107,48 @@ def dot_of(packed: Any, start: int, query: Any) -> Any:
     return _lines_dot(packed, start, len(query) // NUMBERS, query)  # type: ignore[call-arg]
 
 
-@intrinsic
-def block_dots(_: Any, packed: Any, start: Any, steps: Any, query: Any, sums: Any, first: Any) -> Any:
-    """Set sums[first : first + 16] to the dot products of a block of 16 vectors with a query.
+def _block_dots(count: int) -> Any:
+    """Return an operation on so many queries at once: what is read of the packed vectors serves them all."""
 
-    packed: uint8, one-dimensional; the block is `steps` pairs of lines from byte `start`, query: int8, 16 numbers for
-    each pair, sums: int32. A line holds 8 numbers of each vector: its bytes 4 i … 4 i + 3 are those of vector i, in
-    their lower halves the first four, in the upper ones the others. Nothing is checked.
-    """
+    def block_dots(
+        _: Any, packed: Any, start: Any, steps: Any, queries: Any, apart: Any, sums: Any, first: Any, between: Any
+    ) -> Any:
+        def write(code: Code) -> None:
+            builder, (_, start, steps, _, apart, _, first, between) = code.builder, code.arguments
+            kept = [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(GROUP)] for _ in range(count)]
+            with code.loop(steps) as step:
+                for half in range(2):
+                    at = builder.add(start, builder.mul(step, step.type(2 * BYTES)))
+                    line = code.load(0, builder.add(at, step.type(half * BYTES)), LINE)
+                    for place, part in enumerate((_lower(code, line), _upper_times_16(code, line)), 2 * half):
+                        number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * place))
+                        for query, sums in enumerate(kept):
+                            own = builder.add(number, builder.mul(apart, apart.type(query)))
+                            four = _splat(code, code.load(3, own, ir.IntType(32)))
+                            builder.store(_plus_dots(code, builder.load(sums[place]), part, four), sums[place])
+            for query, sums in enumerate(kept):
+                low, high, more_low, more_high = (builder.load(one) for one in sums)
+                upper = _sixteenth(code, builder.add(high, more_high))
+                place = builder.add(first, builder.mul(between, between.type(query)))
+                code.store(builder.add(builder.add(low, more_low), upper), 5, place)
 
-    def write(code: Code) -> None:
-        builder, arguments = code.builder, code.arguments
-        kept = [code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(GROUP)]
-        with code.loop(arguments[2]) as step:
-            for half in range(2):
-                at = builder.add(arguments[1], builder.mul(step, step.type(2 * BYTES)))
-                line = code.load(0, builder.add(at, step.type(half * BYTES)), LINE)
-                for place, part in enumerate((_lower(code, line), _upper_times_16(code, line)), 2 * half):
-                    number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * place))
-                    four = _splat(code, code.load(3, number, ir.IntType(32)))
-                    builder.store(_plus_dots(code, builder.load(kept[place]), part, four), kept[place])
-        low, high, more_low, more_high = (builder.load(one) for one in kept)
-        upper = _sixteenth(code, builder.add(high, more_high))
-        code.store(builder.add(builder.add(low, more_low), upper), 4, arguments[5])
+        whole = types.intp
+        return operation(types.void(packed, whole, whole, queries, whole, sums, whole, whole), write)
 
-    return operation(types.void(packed, types.intp, types.intp, query, sums, types.intp), write)
+    return intrinsic(block_dots)
+
+
+TOGETHER = 4
+"""Queries that `block_dots_of_some` takes."""
+block_dots = _block_dots(1)
+block_dots_of_some = _block_dots(TOGETHER)
+"""Set sums[first : first + 16] to the dot products of a block of 16 vectors with a query; of several queries, each …
+
+packed: uint8, one-dimensional; the block is `steps` pairs of lines from byte `start`, queries: int8, 16 numbers for
+each pair, those of the next query `apart` numbers later; sums: int32, those of the next query `between` later. A line
+holds 8 numbers of each vector: its bytes 4 i … 4 i + 3 are those of vector i, in their lower halves the first four, in
+the upper ones the others. Nothing is checked.
+"""
 
 
 _LANE = 16

@@ -10,120 +10,35 @@ Cauchy and Schwarz, an estimate misses the score by no more than
 and all these lengths are known. So the result is that of the scan of all vectors, bit for bit.
 """
 
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats, Ints
 from service.embedding_kernels import score_some
-from service.nibbles import BYTES, LANES, NUMBERS, block_dots, dot_of
+from service.nibbles import BYTES, TOGETHER, dot_of
 from service.prefetch import prefetch
 from service.reaching import reaching
-from service.top_kernels import LOWEST, NOT_ELIGIBLE, bar, best_first
+from service.scan_estimates import (
+    COARSE_ERROR,
+    ERROR,
+    LENGTH,
+    SCALE,
+    STACK,
+    CodedQuery,
+    Estimates,
+    code_query,
+    estimate,
+    estimate_some,
+    parts_of,
+)
+from service.top_kernels import LOWEST, bar, best_first
 
-SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
-"""Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|."""
-LARGEST = 127
 FIRST = 1.5
 """For each item that is wanted, so many are looked at to set the bar."""
-ROUNDING = 2.0**-23
-"""Twice what one operation on float32 may miss, relative to its result."""
-_STACK = 8
-"""Items whose best estimate is kept: most of them never get a look of their own."""
-_DOTS = 1024
-"""Items whose dot products wait, in the first cache, to be made estimates: together, which takes less."""
 _ITEMS_AHEAD = 24
 """How early an item's codes are asked for."""
-
-
-class ScanCodes(NamedTuple):
-    """Item vectors in 8 bits."""
-
-    upper: Bytes
-    """(⌈n / 16⌉, 2 · ⌈dim / 16⌉, 64): the upper four bits of every code, as `nibbles.block_dots` reads them."""
-    lower: Bytes
-    """(n, 64 · ⌈dim / 128⌉): the lower four bits, as `nibbles.dot_of` reads them."""
-    bounds: Floats
-    """(4, n): SCALE, LENGTH, COARSE_ERROR, ERROR."""
-
-
-class CodedQuery(NamedTuple):
-    """A query vector in 8 bits: about codes · unit."""
-
-    codes: NDArray[np.int8]
-    """(128 · ⌈dim / 128⌉,), padded with zeros."""
-    unit: np.float32
-    total: int
-    """Sum of the codes."""
-    length: np.float32
-    """|query|, plus what its codes miss."""
-    missed: np.float32
-    """|query − codes · unit|, plus what float32 may miss of a score, by length of the item."""
-
-
-@njit(nogil=True, cache=True)
-def code_query(query: Floats) -> CodedQuery:
-    """Code a query vector."""
-    largest, square = np.float32(0.0), 0.0
-    for value in query:
-        largest = max(largest, abs(value))
-        square += float(value) * float(value)
-    unit = max(largest / np.float32(LARGEST), np.float32(1e-37))
-    codes, total, missed = np.zeros(-(-len(query) // NUMBERS) * NUMBERS, np.int8), 0, 0.0
-    for j in range(len(query)):
-        code = round(query[j] / unit)
-        codes[j] = code
-        total += code
-        missed += (float(query[j]) - float(unit) * code) ** 2
-    length, missed = np.sqrt(square), np.sqrt(missed)
-    rounding = ROUNDING * (len(query) + 16) * length
-    return CodedQuery(codes, unit, total, np.float32(length + missed), np.float32(missed + rounding))
-
-
-class Estimates(NamedTuple):
-    """Of all scores, by the upper four bits: parts of one array."""
-
-    scores: Floats
-    """(n,)."""
-    best: Floats
-    """(m,), m = ⌈n / 8⌉: the best of the items place, place + m, place + 2 m, …: one instruction takes many."""
-
-
-@njit(nogil=True, cache=True)
-def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Floats:
-    """Return Estimates, joined: of every score, −inf of excluded items; biases: (n,)."""
-    n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
-    dots, joined = np.empty(_DOTS, np.int32), np.empty(n + -(-n // _STACK), np.float32)
-    scores, best = parts_of(joined, n)
-    count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
-    for first in range(0, n, _DOTS):
-        own, scale, bias = scores[first : first + _DOTS], scales[first : first + _DOTS], biases[first : first + _DOTS]
-        for lane in range(0, len(own), LANES):
-            at = (first + lane) // LANES * steps * 2 * BYTES
-            block_dots(packed, at, steps, query.codes, dots, lane)  # type: ignore[call-arg]
-        for lane in range(len(own)):
-            own[lane] = (count * np.float32(dots[lane]) - shift) * scale[lane] + bias[lane]
-    scores[excluded] = NOT_ELIGIBLE
-    _stack(scores, best)
-    return joined
-
-
-@njit(nogil=True, cache=True)
-def parts_of(joined: Floats, n: int) -> Estimates:
-    """Return the parts of `estimate` for n items."""
-    return Estimates(joined[:n], joined[n:])
-
-
-@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
-def _stack(scores: Floats, best: Floats) -> None:
-    """Write the best of each stack."""
-    best[:] = scores[: len(best)]
-    for first in range(len(best), len(scores), len(best)):
-        part = scores[first : first + len(best)]
-        for place in range(len(part)):
-            best[place] = max(best[place], part[place])
 
 
 @njit(nogil=True, cache=True)
@@ -135,7 +50,7 @@ def _best_estimates(estimates: Estimates, k: int) -> Ints:
         return reaching(scores, max(bar(scores, wanted, wanted + k), LOWEST))
     least = max(bar(best, wanted, wanted + k // 4), LOWEST)
     stacks = reaching(best, least)
-    found, size = np.empty(_STACK * len(stacks), np.int32), 0
+    found, size = np.empty(STACK * len(stacks), np.int32), 0
     for stack in stacks:
         for item in range(stack, len(scores), m):
             found[size] = item
@@ -175,6 +90,33 @@ def _finer(
 
 
 @njit(nogil=True, cache=True)
+def _best_of_estimated(
+    joined: Floats,
+    lower: Bytes,
+    bounds: Floats,
+    vectors: Floats,
+    biases: Floats,
+    slack: Any,
+    query: Floats,
+    coded: CodedQuery,
+    k: int,
+) -> tuple[Ints, Floats]:
+    """Return the best k items by score and index, and their scores; see `best_items`."""
+    estimates = parts_of(joined, len(biases))
+    first = _best_estimates(estimates, k)
+    least, _ = _finer(first, lower, bounds, estimates.scores, coded, slack)
+    items = _reaching(estimates.scores, bounds, coded, slack, bar(least, k, k))
+    least, most = _finer(items, lower, bounds, estimates.scores, coded, slack)
+    reached = max(bar(least, k, k), LOWEST)
+    items = items[reaching(most, reached)]
+    scores, size = score_some(items, vectors, biases, query), 0
+    for place in range(len(items)):
+        items[size], scores[size] = items[place], scores[place]
+        size += scores[place] >= reached and scores[place] != 0.0
+    return best_first(items[:size], scores[:size], k)
+
+
+@njit(nogil=True, cache=True)
 def best_items(
     upper: Bytes,
     lower: Bytes,
@@ -197,18 +139,7 @@ def best_items(
     coded = code_query(query)
     if len(joined) == 0:
         joined = estimate(upper, bounds, biases, coded, excluded)
-    estimates = parts_of(joined, len(biases))
-    first = _best_estimates(estimates, k)
-    least, _ = _finer(first, lower, bounds, estimates.scores, coded, slack)
-    items = _reaching(estimates.scores, bounds, coded, slack, bar(least, k, k))
-    least, most = _finer(items, lower, bounds, estimates.scores, coded, slack)
-    reached = max(bar(least, k, k), LOWEST)
-    items = items[reaching(most, reached)]
-    scores, size = score_some(items, vectors, biases, query), 0
-    for place in range(len(items)):
-        items[size], scores[size] = items[place], scores[place]
-        size += scores[place] >= reached and scores[place] != 0.0
-    best, their = best_first(items[:size], scores[:size], k)
+    best, their = _best_of_estimated(joined, lower, bounds, vectors, biases, slack, query, coded, k)
     return best, their, joined
 
 
@@ -227,13 +158,30 @@ def best_items_of_each(
 ) -> tuple[Ints, Floats, Ints]:
     """Return `best_items` of several queries (b, dim): items (b, k), scores (b, k), and how many there are (b,).
 
-    starts (b + 1,): excluded[starts[q] : starts[q + 1]] are those of query q.
+    starts (b + 1,): excluded[starts[q] : starts[q + 1]] are those of query q. The codes are read once for four queries.
     """
-    items, scores = np.zeros((len(queries), k), np.int32), np.zeros((len(queries), k), np.float32)
-    sizes, unknown = np.zeros(len(queries), np.int32), np.empty(0, np.float32)
-    for q in range(len(queries)):
-        own = excluded[starts[q] : starts[q + 1]]
-        best, their, _ = best_items(upper, lower, bounds, vectors, biases, slack, queries[q], own, unknown, k)
-        sizes[q] = len(best)
-        items[q, : len(best)], scores[q, : len(best)] = best, their
+    n, last, unknown = len(queries), len(queries) - 1, np.empty(0, np.float32)
+    items, scores, sizes = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32)
+    for first in range(0, last, TOGETHER):
+        a, b, c, d = first, first + 1, min(first + 2, last), min(first + 3, last)  # the last may come again
+        coded = code_query(queries[a]), code_query(queries[b]), code_query(queries[c]), code_query(queries[d])
+        own = (
+            excluded[starts[a] : starts[a + 1]],
+            excluded[starts[b] : starts[b + 1]],
+            excluded[starts[c] : starts[c + 1]],
+            excluded[starts[d] : starts[d + 1]],
+        )
+        joined = estimate_some(upper, bounds, biases, coded, own)
+        for q in range(first, min(first + TOGETHER, n)):
+            best, their = _best_of_estimated(
+                joined[q - first], lower, bounds, vectors, biases, slack, queries[q], coded[q - first], k
+            )
+            sizes[q] = len(best)
+            items[q, : len(best)], scores[q, : len(best)] = best, their
+    if n % TOGETHER == 1:
+        best, their, _ = best_items(
+            upper, lower, bounds, vectors, biases, slack, queries[last], excluded[starts[last] :], unknown, k
+        )
+        sizes[last] = len(best)
+        items[last, : len(best)], scores[last, : len(best)] = best, their
     return items, scores, sizes

@@ -20,7 +20,7 @@ from service.cg.embedding import Embedding
 from service.cg.knn import DotProductKNN
 from service.cg.scan import CodedVectors
 from service.ids import IdIndex
-from service.scan_kernels import ScanCodes
+from service.scan_estimates import ScanCodes
 from training import scan_codes
 from training.config import FitConfig
 from training.embeddings import Embeddings

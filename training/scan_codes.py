@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats
 from service.nibbles import BYTES, GROUP, LANES, NUMBERS
-from service.scan_kernels import COARSE_ERROR, ERROR, LENGTH, SCALE, ScanCodes
+from service.scan_estimates import COARSE_ERROR, ERROR, LENGTH, SCALE, ScanCodes
 
 MIN_ITEMS, MIN_DIM = 4096, 64
 """A scan of less is quick without."""

@@ -22,7 +22,7 @@ from service.cg.scan import CodedVectors
 from service.errors import ArtifactError
 from service.ids import IdIndex
 from service.nibbles import BYTES, LANES, NUMBERS
-from service.scan_kernels import ScanCodes
+from service.scan_estimates import ScanCodes
 
 MakeFoldIn = Callable[[Artifact], FoldIn]
 """Takes an artifact whose arrays fit together."""

@@ -7,7 +7,7 @@ import numpy as np
 from service import scan_kernels
 from service.array_types import Floats, Ints
 from service.cg.base import Candidates, ItemMap, ScoreRanking
-from service.scan_kernels import ScanCodes
+from service.scan_estimates import ROUNDING, ScanCodes
 
 MAX_SHARE = 1 / 16
 """For a larger share of all items the codes give up too little: a scan of all vectors is as fast."""
@@ -25,7 +25,7 @@ class CodedVectors:
         self.vectors, self.biases, self.codes = vectors, biases, codes
         self.deepest = int(max_share * len(vectors))
         largest = float(np.abs(biases).max(initial=0))
-        self.slack = np.float32(largest * 2 * scan_kernels.ROUNDING + vectors.shape[1] * np.finfo(np.float32).tiny)
+        self.slack = np.float32(largest * 2 * ROUNDING + vectors.shape[1] * np.finfo(np.float32).tiny)
         """What float32 may miss in adding a bias."""
 
 

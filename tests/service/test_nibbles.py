@@ -15,17 +15,25 @@ def unpacked(lines):
 
 @pytest.fixture(params=[True, False], ids=["native", "any processor"])
 def kernels(request, monkeypatch):
-    """The three operations, compiled anew."""
+    """The operations, compiled anew."""
     monkeypatch.setattr(nibbles, "VNNI", nibbles.VNNI and request.param)
-    lines_dot, block_dots, add_rows = nibbles._lines_dot, nibbles.block_dots, nibbles.add_rows
+    lines_dot, block_dots, some, add_rows = (
+        nibbles._lines_dot,
+        nibbles.block_dots,
+        nibbles.block_dots_of_some,
+        nibbles.add_rows,
+    )
 
     @njit
     def dot(packed, start, lines, query):
         return lines_dot(packed, start, lines, query)
 
     @njit
-    def block(packed, start, steps, query, sums, first):
-        block_dots(packed, start, steps, query, sums, first)
+    def block(packed, start, steps, queries, apart, sums, first, between):
+        if between:
+            some(packed, start, steps, queries, apart, sums, first, between)
+        else:
+            block_dots(packed, start, steps, queries, apart, sums, first, between)
 
     @njit
     def rows(packed, starts, four, ahead, lines, factors, sums, first):
@@ -49,14 +57,19 @@ def test_lines(kernels, lines):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-def test_a_block(kernels, steps):
+@pytest.mark.parametrize("n_queries", [1, nibbles.TOGETHER])
+def test_a_block(kernels, steps, n_queries):
     rng = np.random.default_rng(steps)
-    blocks, query = drawn(rng, 3, 2 * steps, BYTES), rng.integers(-128, 128, 16 * steps).astype(np.int8)
-    sums = np.zeros(48, np.int32)
-    kernels[1](blocks.ravel(), 2 * steps * 2 * BYTES, steps, query, sums, 16)
+    blocks = drawn(rng, 3, 2 * steps, BYTES)
+    queries = rng.integers(-128, 128, (n_queries, 16 * steps + 4)).astype(np.int8)
+    sums = np.zeros((n_queries, 48), np.int32)
+    between = 0 if n_queries == 1 else 48
+    kernels[1](blocks.ravel(), 4 * steps * BYTES, steps, queries.ravel(), 16 * steps + 4, sums.ravel(), 16, between)
     vectors = np.stack([blocks[2] & 15, blocks[2] >> 4], axis=1).reshape(2 * steps, 2, 16, 4).swapaxes(0, 2)
     vectors = vectors.swapaxes(1, 2).reshape(16, 16 * steps).astype(np.int64)
-    assert sums.tolist() == [0] * 16 + (vectors @ query).tolist() + [0] * 16
+    wanted = np.zeros((n_queries, 48), np.int64)
+    wanted[:, 16:32] = queries[:, : 16 * steps] @ vectors.T
+    assert sums.tolist() == wanted.tolist()
 
 
 @pytest.mark.parametrize("lines", [1, 3])

@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
-from service import embedding_kernels, scan_kernels
+from service import embedding_kernels, scan_estimates, scan_kernels
 from service.cg.base import ItemMap
-from service.cg.scan import CodedRanking, CodedVectors
-from service.scan_kernels import COARSE_ERROR, LENGTH
+from service.cg.scan import CodedRanking, CodedVectors, best_of_each
+from service.scan_estimates import COARSE_ERROR, LENGTH
 from service.top_kernels import NOT_ELIGIBLE, top_k
 from training.scan_codes import encode
 
@@ -46,9 +46,9 @@ def test_estimates_miss_scores_by_no_more_than_their_margins(n, dim, kind):
     vectors, biases, query = model(n, dim, kind)
     coded = CodedVectors(vectors, biases, encode(vectors))
     upper, lower, bounds = coded.codes
-    asked = scan_kernels.code_query(query)
-    joined = scan_kernels.estimate(upper, bounds, biases, asked, np.empty(0, np.int32))
-    coarse, best = scan_kernels.parts_of(joined, n)
+    asked = scan_estimates.code_query(query)
+    joined = scan_estimates.estimate(upper, bounds, biases, asked, np.empty(0, np.int32))
+    coarse, best = scan_estimates.parts_of(joined, n)
     stacks = -(-n // 8)
     assert best.tolist() == [max(coarse[place::stacks]) for place in range(stacks)]
     everything = np.arange(n, dtype=np.int32)
@@ -75,6 +75,32 @@ def test_the_best_are_those_of_a_scan_of_all_vectors(n, dim, kind):
             found = ranking(vectors, biases, query, excluded, scores.copy).top(k)
             assert found.items.tolist() == wanted.tolist()
             assert found.scores.tolist() == their.tolist()
+
+
+@pytest.mark.parametrize("n_queries", [1, 2, 3, 4, 5, 6, 9])
+@pytest.mark.parametrize(("n", "dim"), SHAPES[2:])
+def test_the_best_for_each_of_several_queries_are_those_for_it_alone(n, dim, n_queries):
+    vectors, biases, _ = model(n, dim)
+    rng = np.random.default_rng(n_queries)
+    queries = rng.normal(size=(n_queries, dim)).astype(np.float32)
+    excluded = [np.flatnonzero(rng.random(n) < share).astype(np.int32) for share in rng.random(n_queries) / 2]
+    coded = CodedVectors(vectors, biases, encode(vectors), max_share=1)
+    found = best_of_each(coded, queries, excluded, ItemMap(None, n), 20)
+    for own, query, not_these in zip(found, queries, excluded, strict=True):
+        wanted, their = top_k(exact(vectors, biases, query, not_these), 20)
+        assert own.items.tolist() == wanted.tolist()
+        assert own.scores.tolist() == their.tolist()
+
+
+def test_for_several_queries_the_codes_say_when_they_cannot_tell():
+    vectors, biases, _ = model(300, 130)
+    queries, none = np.ones((2, 130), np.float32), np.empty(0, np.int32)
+    few = [none, np.arange(295, dtype=np.int32)]
+    coded = CodedVectors(vectors, biases, encode(vectors), max_share=0.5)
+    first, second = best_of_each(coded, queries, few, ItemMap(None, 300), 20)
+    assert (len(first), second) == (20, None)
+    assert best_of_each(coded, queries, few, ItemMap(None, 300), 200) == [None, None]
+    assert best_of_each(coded, queries, few, ItemMap(None, 300), 0) == [None, None]
 
 
 def test_the_best_are_found_by_codes_alone():

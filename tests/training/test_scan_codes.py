@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from service.scan_kernels import COARSE_ERROR, ERROR, LENGTH, SCALE
+from service.scan_estimates import COARSE_ERROR, ERROR, LENGTH, SCALE
 from training.scan_codes import arrays, encode, worthwhile
 
 

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 
 from service.cg.base import Cursor, Filters, KnowsUsers, Query, SimilarItems
+from service.cg.each import best_of_each
 from tests import naive
 from tests.service.cg import models
 
@@ -77,6 +78,15 @@ def test_fewer_are_the_beginning_of_more(cg):
             ranking = cg.rank(query)
             ranking.top(k + 5)
             assert pairs(ranking.top(k)) == whole[:k]
+
+
+@pytest.mark.parametrize("together", [1, 2, 5, 30])
+def test_asked_together_queries_are_answered_as_one_by_one(cg, together):
+    for k in (0, 1, 7, 40):
+        for first in range(0, len(QUERIES), together):
+            some = QUERIES[first : first + together]
+            found = best_of_each(cg, some, k)
+            assert [pairs(own) for own in found] == [pairs(cg.rank(query).top(k)) for query in some]
 
 
 @pytest.mark.parametrize("sizes", [(1, 2, 3), (10,), (33, 1), (0, 100)])

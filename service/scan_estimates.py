@@ -1,0 +1,145 @@
+"""Estimates of all scores of an embedding by 4-bit codes: serial, nogil, compiled once and cached.
+
+Every item vector is kept as 8-bit codes: code c of an item stands for (c − 127.5) · scale. Here the upper four bits of
+all codes are read, an eighth of the bytes of float32, for one query, or once for several. What an estimate misses,
+and what is made of it, is in `scan_kernels`.
+"""
+
+from typing import Any, NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from service.array_types import Bytes, Floats, Ints
+from service.nibbles import BYTES, LANES, NUMBERS, TOGETHER, block_dots, block_dots_of_some
+from service.top_kernels import NOT_ELIGIBLE
+
+SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
+"""Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|."""
+LARGEST = 127
+ROUNDING = 2.0**-23
+"""Twice what one operation on float32 may miss, relative to its result."""
+STACK = 8
+"""Items whose best estimate is kept: most of them never get a look of their own."""
+_DOTS = 1024
+"""Items whose dot products wait, in the first cache, to be made estimates: together, which takes less."""
+
+
+class ScanCodes(NamedTuple):
+    """Item vectors in 8 bits."""
+
+    upper: Bytes
+    """(⌈n / 16⌉, 2 · ⌈dim / 16⌉, 64): the upper four bits of every code, as `nibbles.block_dots` reads them."""
+    lower: Bytes
+    """(n, 64 · ⌈dim / 128⌉): the lower four bits, as `nibbles.dot_of` reads them."""
+    bounds: Floats
+    """(4, n): SCALE, LENGTH, COARSE_ERROR, ERROR."""
+
+
+class CodedQuery(NamedTuple):
+    """A query vector in 8 bits: about codes · unit."""
+
+    codes: NDArray[np.int8]
+    """(128 · ⌈dim / 128⌉,), padded with zeros."""
+    unit: np.float32
+    total: int
+    """Sum of the codes."""
+    length: np.float32
+    """|query|, plus what its codes miss."""
+    missed: np.float32
+    """|query − codes · unit|, plus what float32 may miss of a score, by length of the item."""
+
+
+@njit(nogil=True, cache=True)
+def code_query(query: Floats) -> CodedQuery:
+    """Code a query vector."""
+    largest, square = np.float32(0.0), 0.0
+    for value in query:
+        largest = max(largest, abs(value))
+        square += float(value) * float(value)
+    unit = max(largest / np.float32(LARGEST), np.float32(1e-37))
+    codes, total, missed = np.zeros(-(-len(query) // NUMBERS) * NUMBERS, np.int8), 0, 0.0
+    for j in range(len(query)):
+        code = round(query[j] / unit)
+        codes[j] = code
+        total += code
+        missed += (float(query[j]) - float(unit) * code) ** 2
+    length, missed = np.sqrt(square), np.sqrt(missed)
+    rounding = ROUNDING * (len(query) + 16) * length
+    return CodedQuery(codes, unit, total, np.float32(length + missed), np.float32(missed + rounding))
+
+
+class Estimates(NamedTuple):
+    """Of all scores, by the upper four bits: parts of one array."""
+
+    scores: Floats
+    """(n,)."""
+    best: Floats
+    """(m,), m = ⌈n / 8⌉: the best of the items place, place + m, place + 2 m, …: one instruction takes many."""
+
+
+@njit(nogil=True, cache=True)
+def parts_of(joined: Floats, n: int) -> Estimates:
+    """Return the parts of `estimate` for n items."""
+    return Estimates(joined[:n], joined[n:])
+
+
+@njit(nogil=True, cache=True)
+def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Floats:
+    """Return Estimates, joined: of every score, −inf of excluded items; biases: (n,)."""
+    n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
+    dots, joined = np.empty(_DOTS, np.int32), np.empty(n + -(-n // STACK), np.float32)
+    for first in range(0, n, _DOTS):
+        stop = min(first + _DOTS, n)
+        for lane in range(0, stop - first, LANES):
+            at = (first + lane) // LANES * steps * 2 * BYTES
+            block_dots(packed, at, steps, query.codes, 0, dots, lane, 0)
+        _put_estimates(dots, query, scales[first:stop], biases[first:stop], joined[first:stop])
+    _finish(joined, n, excluded)
+    return joined
+
+
+@njit(nogil=True, cache=True)
+def estimate_some(upper: Bytes, bounds: Floats, biases: Floats, queries: Any, excluded: Any) -> Floats:
+    """Return `estimate` of TOGETHER queries, one below the other; queries, excluded: a tuple of each."""
+    n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
+    dots, joined = np.empty((TOGETHER, _DOTS), np.int32), np.empty((TOGETHER, n + -(-n // STACK)), np.float32)
+    codes, all_dots = np.empty((TOGETHER, len(queries[0].codes)), np.int8), dots.reshape(dots.size)
+    for q in range(TOGETHER):
+        codes[q] = queries[q].codes
+    all_codes, apart = codes.reshape(codes.size), codes.shape[1]
+    for first in range(0, n, _DOTS):
+        stop = min(first + _DOTS, n)
+        for lane in range(0, stop - first, LANES):
+            at = (first + lane) // LANES * steps * 2 * BYTES
+            block_dots_of_some(packed, at, steps, all_codes, apart, all_dots, lane, _DOTS)
+        for q in range(TOGETHER):
+            _put_estimates(dots[q], queries[q], scales[first:stop], biases[first:stop], joined[q, first:stop])
+    for q in range(TOGETHER):
+        _finish(joined[q], n, excluded[q])
+    return joined
+
+
+@njit(nogil=True, cache=True)
+def _put_estimates(dots: Ints, query: CodedQuery, scales: Floats, biases: Floats, scores: Floats) -> None:
+    count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
+    for lane in range(len(scores)):
+        scores[lane] = (count * np.float32(dots[lane]) - shift) * scales[lane] + biases[lane]
+
+
+@njit(nogil=True, cache=True)
+def _finish(joined: Floats, n: int, excluded: Ints) -> None:
+    scores, best = parts_of(joined, n)
+    scores[excluded] = NOT_ELIGIBLE
+    _stack(scores, best)
+
+
+@njit(nogil=True, cache=True, fastmath={"nnan", "nsz"})
+def _stack(scores: Floats, best: Floats) -> None:
+    """Write the best of each stack."""
+    best[:] = scores[: len(best)]
+    for first in range(len(best), len(scores), len(best)):
+        part = scores[first : first + len(best)]
+        for place in range(len(part)):
+            best[place] = max(best[place], part[place])
