@@ -1,11 +1,14 @@
 """The best of one generator for each of several queries."""
 
 import functools
+import logging
 from collections.abc import Sequence
 from typing import cast
 
 from service.attempt import attempt
 from service.cg.base import CandidateGenerator, Candidates, Query, RanksTogether
+
+log = logging.getLogger(__name__)
 
 
 def best_of_each(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Sequence[Candidates | Exception]:
@@ -14,6 +17,9 @@ def best_of_each(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Se
         found = attempt(cast("RanksTogether", cg).best_of_each, queries, k)
         if not isinstance(found, Exception):
             return found
+        log.warning(
+            "generator %s failed for %d requests together; asked for each", cg.name, len(queries), exc_info=found
+        )
     return [attempt(_best, cg, query, k) for query in queries]
 
 

@@ -2,7 +2,8 @@ import numpy as np
 import pytest
 
 from service import registry
-from service.generate import Request, generate
+from service.errors import UnknownCGError
+from service.generate import Request, generate, generate_each
 from tests.stores import N_ITEMS, item_id, tiny_store, user_id
 
 
@@ -75,3 +76,24 @@ def test_partly_filled_lists_have_no_fallback(release):
     assert answer.fallback is None
     assert set(answer.result.own.items.tolist()) == {0, 1, 2}
     assert len(answer.result.fill) == 2
+
+
+def test_requests_answered_together_are_answered_as_alone(release):
+    asked = [
+        (release, Request(user_id(user), cg, n, exclude_seen), release.history.lookup(user_id(user)))
+        for user, cg, n, exclude_seen in [
+            (0, "ease", 4, True),
+            (1, "slim", 3, False),
+            (2, "nope", 3, None),
+            (3, "ease", 4, False),
+            (4, "ease", 2, None),
+            (5, "popular", 4, None),
+        ]
+    ]
+    found = generate_each(asked)
+    assert isinstance(found[2], UnknownCGError)
+    for one, answer in zip(asked, found, strict=True):
+        if answer is not found[2]:
+            alone = generate(*one)
+            assert (answer.cg, returned(answer)) == (alone.cg, returned(alone))
+            assert answer.result.own.scores.tolist() == alone.result.own.scores.tolist()

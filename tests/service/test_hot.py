@@ -71,6 +71,19 @@ def test_bodies_are_json_as_orjson_writes_it(client: Client) -> None:
         assert orjson.dumps(json.loads(content)) == content
 
 
+def test_requests_answered_together_get_their_own_answers(client: Client) -> None:
+    paths = [*GOOD, *BAD, *GOOD[::-1]]
+    scopes = []
+    for path in paths:
+        route, _, query = path.partition("?")
+        scopes.append({"method": "GET", "path": route, "query_string": query.encode(), "headers": []})
+    for path, written in zip(paths, client.app.at_once(scopes), strict=True):
+        if path in BAD:
+            assert written is None
+        else:
+            assert written[1] == client.get(path).content
+
+
 def test_a_mounted_app_goes_the_long_way(client: Client) -> None:
     sent: list[dict] = []
 

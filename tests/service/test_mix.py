@@ -11,7 +11,7 @@ from service import registry
 from service.cg.mixigen import STRATEGIES, MixiGen, Strategy
 from service.errors import InvalidRequestError, UnknownCGError
 from service.generate import Request, generate, make_query
-from service.mix import MixRequest, default_cgs, mix
+from service.mix import MixRequest, default_cgs, mix, mixes
 from service.mix_features import Context, list_lengths, request_features, rows
 from service.mix_model import MixModel
 from service.watch import Watch
@@ -265,6 +265,56 @@ def test_with_a_watch_the_answer_is_the_same(release):
     for user in range(N_USERS):
         one, other = ask(release, user, n=6), ask(release, user, n=6, watch=watch)
         assert one.blend.items.tolist() == other.blend.items.tolist()
+
+
+@pytest.mark.parametrize("watched", [False, True])
+def test_mixes_made_together_are_those_made_alone(release, watched):
+    watch = Watch(10_000) if watched else None
+    requests = [
+        MixRequest(user_id(user), n=n, strategy=strategy, cgs=cgs, timestamp=NOW, explain=True)
+        for user, n, strategy, cgs in [
+            (0, 5, None, ()),
+            (1, 6, "rrf", ("popular", "slim")),
+            (2, 3, "best", ()),
+            (3, 4, "quota", ("ease", "personal_top")),
+            (0, 5, None, ("nope",)),
+            (4, 6, "mixigen", ("personal_top", "slim")),
+            (5, 2, "round_robin", ()),
+        ]
+    ]
+    asked = [(release, request, release.history.lookup(request.user_id)) for request in requests]
+    found = mixes(asked, watch)
+    assert [type(answer) for answer in found if isinstance(answer, Exception)] == [InvalidRequestError, UnknownCGError]
+    for one, answer in zip(asked, found, strict=True):
+        if not isinstance(answer, Exception):
+            alone = mix(*one)
+            assert answer.result.items.tolist() == alone.result.items.tolist()
+            assert (answer.strategy, answer.slots, answer.sources) == (alone.strategy, alone.slots, alone.sources)
+
+
+def test_a_slow_generator_is_given_up_for_all_mixes_made_together(release):
+    slow, watch = FixedCG("slow", [1, 2], pause=0.8), Watch(100)
+    found = with_cgs(release, FixedCG("first", [0]), slow, FixedCG("after", [3]))
+    request = MixRequest(user_id(0), n=2, cgs=("first", "slow", "after"), strategy="rrf")
+    started = time.monotonic()
+    answers = mixes([(found, request, None)] * 3, watch)
+    assert time.monotonic() - started < 0.4
+    assert [answer.degraded for answer in answers] == [["cg:slow"]] * 3
+    assert [answer.blend.items.tolist() for answer in answers] == [[0, 3]] * 3
+    assert slow.ranked == 1
+
+
+def test_one_mix_that_fails_is_no_matter_of_the_others(release, monkeypatch):
+    def fails_for_three(lists, recipe):
+        if recipe.n == 3:
+            raise ZeroDivisionError
+        return STRATEGIES["round_robin"].merge(lists, recipe)
+
+    monkeypatch.setitem(mix_module.STRATEGIES, "rrf", Strategy(lambda *_: [], fails_for_three))
+    asked = [(release, MixRequest(user_id(0), n=n, strategy="rrf"), None) for n in (2, 3, 4)]
+    first, second, third = mixes(asked, Watch(1000))
+    assert isinstance(second, ZeroDivisionError)
+    assert (len(first.result), len(third.result)) == (2, 4)
 
 
 def test_an_error_of_ours_comes_through_the_watch(release, monkeypatch):
