@@ -75,8 +75,9 @@ class HotApp(FastAPI):
         for question in answers.HOT.values():
             own = [(place, one) for place, one in enumerate(read) if isinstance(one, _Hot) and one.question is question]
             if own:
-                answered = question.find(self.state.holder, [one.pending for _, one in own])
-                for (place, _), answer in zip(own, answered, strict=True):
+                answered = attempt(question.find, self.state.holder, [one.pending for _, one in own])
+                several = [answered] * len(own) if isinstance(answered, Exception) else answered
+                for (place, _), answer in zip(own, several, strict=True):
                     found[place] = answer
         return [_written_or_none(*one) for one in zip(scopes, read, found, strict=True)]
 

@@ -17,7 +17,7 @@ def test_an_unexpected_error(client: Client, monkeypatch: pytest.MonkeyPatch, ca
     def fail(*_: object) -> None:
         raise RuntimeError("secret")
 
-    monkeypatch.setattr(answers, "generate", fail)
+    monkeypatch.setattr(answers, "generate_each", fail)
     with caplog.at_level(logging.ERROR):
         response = client.get("/candidates/1", headers={"X-Request-ID": "r-1"})
     assert response.status_code == 500
