@@ -23,7 +23,7 @@ ASGI scopes and returns for each an answer that needs no waiting, or None: ask t
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
 _MOST_PASSED = 8
-_MOST_TOGETHER, _LONGEST_TURN = 16, 0.008
+_MOST_TOGETHER, _LONGEST_TURN = 16, 0.004
 """Requests that are answered together, and about how many seconds that may take: the first waits for the last."""
 _WEIGHT = 0.1
 _MOST_HEADER_BYTES = 64 * 1024
