@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 def best_of_each(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Sequence[Candidates | Exception]:
     """Return for each query what `cg.rank(query).top(k)` returns or raises."""
-    if len(queries) > 1 and _ranks_together(type(cg)):
+    if len(queries) > 1 and ranks_together(cg):
         found = attempt(cast("RanksTogether", cg).best_of_each, queries, k)
         if not isinstance(found, Exception):
             return found
@@ -25,6 +25,11 @@ def best_of_each(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Se
 
 def _best(cg: CandidateGenerator, query: Query, k: int) -> Candidates:
     return cg.rank(query).top(k)
+
+
+def ranks_together(cg: CandidateGenerator) -> bool:
+    """Whether a generator answers several queries with less work than one after the other."""
+    return _ranks_together(type(cg))
 
 
 @functools.lru_cache(maxsize=64)

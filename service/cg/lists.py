@@ -81,7 +81,10 @@ class Lists:
     def _next(self, row: int, k: int) -> Candidates:
         cursor = self._cursors[row]
         if cursor is None:
-            cursor = self._cursors[row] = Cursor(self.cgs[row].rank(self.query), k)
+            ranking = self.cgs[row].rank(self.query)
+            if k >= self.capacity:  # it is not asked again: what it holds goes back at once, for the next one to use
+                return ranking.top(k)
+            cursor = self._cursors[row] = Cursor(ranking, k)
         return cursor.next(k)
 
     def drop(self, row: int) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from service.cg.asking import Asked, Asking
 from service.cg.base import CandidateGenerator
-from service.cg.each import best_of_each
+from service.cg.each import best_of_each, ranks_together
 from service.cg.lists import Lists
 
 
@@ -29,22 +29,21 @@ class Together:
                 if depth and not lists.begun(row):
                     waiting.setdefault((id(lists.cgs[row]), depth), []).append((lists, row))
         for (_, depth), of_one in waiting.items():
-            self._fetch(depth, of_one)
-
-    def _fetch(self, depth: int, of_one: Sequence[tuple[Lists, int]]) -> None:
-        """Fetch the lists of one generator: with one question those that need not be asked for more than that."""
-        for lists, row in of_one:
-            if depth < lists.capacity:
-                lists.pull(row, depth)
-        whole = [(lists, row) for lists, row in of_one if depth >= lists.capacity]
-        if whole:
-            lists, row = whole[0]
+            lists, row = of_one[0]
             cg = lists.cgs[row]
-            self.asking.begin(cg)
-            found = best_of_each(cg, [lists.query for lists, _ in whole], depth)
-            self.asking.end()
-            for (lists, row), piece in zip(whole, found, strict=True):
-                lists.put(row, piece, depth)
+            if len(of_one) > 1 and ranks_together(cg) and all(depth >= lists.capacity for lists, _ in of_one):
+                self._fetch_at_once(cg, depth, of_one)
+            else:
+                for lists, row in of_one:
+                    lists.pull(row, depth)
+
+    def _fetch_at_once(self, cg: CandidateGenerator, depth: int, of_one: Sequence[tuple[Lists, int]]) -> None:
+        """Fetch lists of a generator with one question: so deep that it need not be asked again."""
+        self.asking.begin(cg)
+        found = best_of_each(cg, [lists.query for lists, _ in of_one], depth)
+        self.asking.end()
+        for (lists, row), piece in zip(of_one, found, strict=True):
+            lists.put(row, piece, depth)
 
     def drop(self, cg: CandidateGenerator, waiting: Lists | None = None) -> None:
         """Expect nothing of a generator where it has not been asked yet, nor in the list that is waiting for it."""

@@ -30,6 +30,14 @@ class Noted:
     def warm_up(self): ...
 
 
+class NotedTogether(Noted):
+    """Can be asked for several at once."""
+
+    def best_of_each(self, queries, k):
+        self.log.append((self.name, [query.user for query in queries], k))
+        return [self.rank(query).top(k) for query in queries]
+
+
 def of(cgs, *users, n=20):
     return Together([Lists(cgs, Query(user), n) for user in users])
 
@@ -40,6 +48,17 @@ def test_every_generator_is_asked_for_all_requests_in_turn():
     together.fetch([[20, 20], [20, 20]])
     assert log == [("a", 1), ("a", 2), ("b", 1), ("b", 2)]
     assert [lists.lengths.tolist() for lists in together.lists] == [[20, 20], [20, 20]]
+
+
+def test_one_that_can_is_asked_for_all_at_once_where_that_is_all_they_will_want():
+    log = []
+    together = of([NotedTogether("a", log)], 1, 2, 3)
+    together.fetch([[20], [20], [10]])
+    assert log == [("a", [1, 2], 20), ("a", 1), ("a", 2), ("a", 3)]
+    assert [lists.lengths.tolist() for lists in together.lists] == [[20], [20], [10]]
+    log.clear()
+    of([NotedTogether("a", log)], 1).fetch([[20]])
+    assert log == [("a", 1)]
 
 
 def test_what_is_not_wanted_yet_is_not_asked_for_and_what_is_there_not_again():
