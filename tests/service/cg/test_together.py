@@ -13,7 +13,7 @@ from tests.mixes import FixedCG
 
 
 class Noted:
-    """Has the items 0 … 99 for everybody, and notes who asks."""
+    """Has a hundred items for everybody, from the number of the user on, and notes who asks."""
 
     def __init__(self, name, log, fails_for=(), waits=None):
         self.name, self.log, self.fails_for, self.waits = name, log, fails_for, waits
@@ -24,7 +24,7 @@ class Noted:
             self.waits.wait(10)
         if query.user in self.fails_for:
             raise RuntimeError("no")
-        items = np.arange(100, dtype=np.int32)
+        items = np.arange(query.user, query.user + 100, dtype=np.int32)
         return ListRanking(Candidates(items, np.ones(100, np.float32)))
 
     def warm_up(self): ...
@@ -56,6 +56,7 @@ def test_one_that_can_is_asked_for_all_at_once_where_that_is_all_they_will_want(
     together.fetch([[20], [20], [10]])
     assert log == [("a", [1, 2], 20), ("a", 1), ("a", 2), ("a", 3)]
     assert [lists.lengths.tolist() for lists in together.lists] == [[20], [20], [10]]
+    assert [lists.items[0, 0] for lists in together.lists] == [1, 2, 3]
     log.clear()
     of([NotedTogether("a", log)], 1).fetch([[20]])
     assert log == [("a", 1)]
