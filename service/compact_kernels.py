@@ -2,7 +2,7 @@
 
 W ≈ the few largest weights of every row, exactly, in compressed rows, + the rest of a row on those columns
 that matter most, as 4-bit codes times a scale of the row: a row is read in an eighth of the bytes of float32, and
-what is read is summed by `nibbles.add_rows` in whole numbers, four rows at a time.
+what is read is summed by `nibbles.add_rows` in whole numbers, several rows at a time.
 """
 
 from typing import Any, NamedTuple
@@ -13,13 +13,13 @@ from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats, Ints, Longs
 from service.kernels import Columns, score_history_sparse
-from service.nibbles import BYTES, GROUP, add_rows
+from service.nibbles import BYTES, ROWS, add_rows
 
 ZERO = 7
 """The code of weight 0; codes are 0 … 14."""
-_TOGETHER, _AHEAD = 20, 2
-"""Lines of all rows that are summed before the next lines, whose sums fit in the first cache; and how many times four
-rows ahead the lines are asked for. By measurement: 10 to 40 lines do alike, more and fewer less."""
+_TOGETHER = 20
+"""Lines of all rows that are summed before the next lines, whose sums fit in the first cache. By measurement: 10 to 40
+lines do alike, more and fewer less."""
 _UNITS = 127
 """A row's factor is 0 … 127 units: a signed byte."""
 
@@ -42,7 +42,7 @@ class CompactWeights(NamedTuple):
 @njit(nogil=True, cache=True)
 def _factors(scales: Floats, items: Ints, weights: Floats) -> tuple[NDArray[np.int8], Any]:
     """Return weight · scale of every row in units of a 127th of the largest, 0 for rows that pad, and the unit."""
-    exact = np.zeros(-(-len(items) // GROUP) * GROUP, np.float32)
+    exact = np.zeros(-(-len(items) // ROWS) * ROWS, np.float32)
     for position in range(len(items)):
         exact[position] = weights[position] * scales[items[position]]
     unit = exact.max() / np.float32(_UNITS)
@@ -55,14 +55,16 @@ def _factors(scales: Floats, items: Ints, weights: Floats) -> tuple[NDArray[np.i
 def _sum_codes(codes: Bytes, factors: NDArray[np.int8], items: Ints) -> Ints:
     """Return the sums of codes · factor over the rows `items`, (2 · row bytes,)."""
     packed, row = codes.reshape(codes.size), codes.shape[1]
-    sums, starts, fours = np.zeros(2 * row, np.int32), np.zeros(len(factors), np.int64), factors.view(np.int32)
+    sums, starts = np.zeros(2 * row, np.int32), np.zeros(len(factors), np.int64)
     for position in range(len(items)):
         starts[position] = np.int64(items[position]) * row
     for first in range(0, row, _TOGETHER * BYTES):
         lines = min(_TOGETHER, (row - first) // BYTES)
-        for four in range(len(fours)):
-            ahead = min(four + _AHEAD, len(fours) - 1)
-            add_rows(packed, starts, GROUP * four, GROUP * ahead, lines, fours[four], sums, 2 * first)  # type: ignore[call-arg]
+        for some in range(0, len(factors), ROWS):
+            ahead, shift = some + ROWS, 0
+            if ahead == len(factors):  # the next are the first rows' next lines, if there are any
+                ahead, shift = 0, min(lines * BYTES, row - BYTES - first)
+            add_rows(packed, starts, some, ahead, shift, lines, factors, sums, 2 * first)  # type: ignore[call-arg]
         starts += lines * BYTES
     return sums
 

@@ -167,40 +167,54 @@ def _interleaved(code: Code, a: ir.Value, b: ir.Value, size: int) -> tuple[ir.Va
     return found[0], found[1]
 
 
+ROWS = 8
+"""How many `add_rows` takes at once: more would take fewer reads and writes of the sums, but no less time."""
+
+
 @intrinsic
 def add_rows(
-    _: Any, packed: Any, starts: Any, four: Any, ahead: Any, lines: Any, factors: Any, sums: Any, first: Any
+    _: Any, packed: Any, starts: Any, row: Any, ahead: Any, shift: Any, lines: Any, factors: Any, sums: Any, first: Any
 ) -> Any:
-    """Add a part of four rows of packed numbers, each times its factor, to sums[first : first + 128 · lines].
+    """Add a part of ROWS rows of packed numbers, each times its factor, to sums[first : first + 128 · lines].
 
-    packed: uint8, one-dimensional; starts: int64, for each row the byte that its part of so many lines begins at; four,
-    ahead: place in it of the first of the four rows, and of four that come later, to be fetched meanwhile; factors:
-    int32 of four signed bytes, the first the lowest; sums: int32, 128 for each line, in the order of `ORDER`. Nothing
-    is checked.
+    packed: uint8, one-dimensional; starts: int64, for each row the byte that its part of so many lines begins at; row:
+    place in it of the first of these rows; ahead: of as many whose parts, `shift` bytes later, are fetched meanwhile;
+    factors: int8, one for each of `starts`; sums: int32, 128 for each line, in the order of `ORDER`. Nothing is checked.
     """
 
     def write(code: Code) -> None:
-        builder, (_, _, four, ahead, lines, factors, _, first) = code.builder, code.arguments
+        builder, (_, _, row, ahead, shift, lines, _, _, first) = code.builder, code.arguments
         now, later = (
-            [code.load(1, builder.add(place, place.type(row)), ir.IntType(64)) for row in range(GROUP)]
-            for place in (four, ahead)
+            [code.load(1, builder.add(place, place.type(one)), ir.IntType(64)) for one in range(ROWS)]
+            for place in (row, ahead)
         )
-        factor = _splat(code, factors)
+        own = [
+            _splat(code, code.load(6, builder.add(row, row.type(four)), ir.IntType(32)))
+            for four in range(0, ROWS, GROUP)
+        ]
         with code.loop(lines) as line:
             at = builder.mul(line, line.type(BYTES))
-            for row in later:
-                code.fetch(0, builder.add(row, at))
-            halves = [_halves(code, code.load(0, builder.add(row, at), LINE)) for row in now]
-            for half, (a, b, c, d) in enumerate(zip(*halves, strict=True)):
-                pairs = zip(_interleaved(code, a, b, 1), _interleaved(code, c, d, 1), strict=True)
-                groups = [group for pair in pairs for group in _interleaved(code, *pair, 2)]
-                for place, group in enumerate(groups, GROUP * half):
-                    begin = builder.add(builder.mul(line, line.type(NUMBERS)), line.type(LANES * place))
-                    begin = builder.add(first, begin)
-                    code.store(_plus_dots(code, code.load(6, begin, SUMS), group, factor), 6, begin)
+            for start in later:
+                code.fetch(0, builder.add(start, builder.add(shift, at)))
+            begin = builder.add(first, builder.mul(line, line.type(NUMBERS)))
+            places = [builder.add(begin, begin.type(LANES * place)) for place in range(2 * GROUP)]
+            found = [code.load(7, place, SUMS) for place in places]
+            for four, factor in enumerate(own):
+                part = now[GROUP * four : GROUP * (four + 1)]
+                halves = zip(*(_halves(code, code.load(0, builder.add(start, at), LINE)) for start in part), strict=True)
+                groups = [group for half in halves for group in _by_fours(code, *half)]
+                found = [_plus_dots(code, *one, factor) for one in zip(found, groups, strict=True)]
+            for value, place in zip(found, places, strict=True):
+                code.store(value, 7, place)
 
     whole = types.intp
-    return operation(types.void(packed, starts, whole, whole, whole, types.int32, sums, whole), write)
+    return operation(types.void(packed, starts, whole, whole, whole, whole, factors, sums, whole), write)
+
+
+def _by_fours(code: Code, a: ir.Value, b: ir.Value, c: ir.Value, d: ir.Value) -> list[ir.Value]:
+    """Put the bytes of four lines side by side, one of each; return the four lines that come of it."""
+    pairs = zip(_interleaved(code, a, b, 1), _interleaved(code, c, d, 1), strict=True)
+    return [group for pair in pairs for group in _interleaved(code, *pair, 2)]
 
 
 ORDER = tuple(

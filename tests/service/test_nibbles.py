@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from service import nibbles
-from service.nibbles import BYTES, NUMBERS, ORDER
+from service.nibbles import BYTES, NUMBERS, ORDER, ROWS
 
 
 def unpacked(lines):
@@ -36,8 +36,8 @@ def kernels(request, monkeypatch):
             block_dots(packed, start, steps, queries, apart, sums, first, between)
 
     @njit
-    def rows(packed, starts, four, ahead, lines, factors, sums, first):
-        add_rows(packed, starts, four, ahead, lines, factors, sums, first)
+    def rows(packed, starts, row, ahead, shift, lines, factors, sums, first):
+        add_rows(packed, starts, row, ahead, shift, lines, factors, sums, first)
 
     return dot, block, rows
 
@@ -75,13 +75,13 @@ def test_a_block(kernels, steps, n_queries):
 @pytest.mark.parametrize("lines", [1, 3])
 def test_rows(kernels, lines):
     rng = np.random.default_rng(lines)
-    table, factors = drawn(rng, 9, 4, BYTES), rng.integers(-128, 128, 4).astype(np.int8)
-    rows = rng.integers(0, 9, 8)
+    table, factors = drawn(rng, 9, 4, BYTES), rng.integers(-128, 128, 2 * ROWS).astype(np.int8)
+    rows = rng.integers(0, 9, 2 * ROWS)
     sums = np.arange(5 * NUMBERS, dtype=np.int32)
-    kernels[2](table.ravel(), (rows * 4 + 1) * BYTES, 4, 0, lines, factors.view(np.int32)[0], sums, NUMBERS)
-    numbers = unpacked(table[rows[4:], 1 : 1 + lines])[:, :, list(ORDER)].reshape(4, lines * NUMBERS)
+    kernels[2](table.ravel(), (rows * 4 + 1) * BYTES, ROWS, 0, BYTES, lines, factors, sums, NUMBERS)
+    numbers = unpacked(table[rows[ROWS:], 1 : 1 + lines])[:, :, list(ORDER)].reshape(ROWS, lines * NUMBERS)
     wanted = np.arange(5 * NUMBERS)
-    wanted[NUMBERS : (1 + lines) * NUMBERS] += factors.astype(np.int64) @ numbers
+    wanted[NUMBERS : (1 + lines) * NUMBERS] += factors[ROWS:].astype(np.int64) @ numbers
     assert sums.tolist() == wanted.tolist()
 
 
