@@ -183,7 +183,7 @@ def _zone(name: str) -> ZoneInfo:
 
 
 def _code(values: tuple[str, ...], value: str | None) -> int:
-    return values.index(value) if value in values else UNKNOWN
+    return values.index(value) if value is not None and value in values else UNKNOWN
 
 
 def _expected(cg: CandidateGenerator, query: Query) -> int:

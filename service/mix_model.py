@@ -4,27 +4,34 @@ The score is what the place is worth to requests like this one (`mix_segments`) 
 
 An oblivious tree asks the same question (feature > border?) at every node of a level, so it is a table of
 2^depth values and its answers are the bits of the index. The rows of one request differ only in generator
-and position: the bits of the request are found once, those of generators and positions when it is loaded.
+and position: generators are looked at side by side, and where the position changes a tree's answer is known
+when it is loaded.
 """
 
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import njit
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import njit, types
+from numba.extending import intrinsic
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from service.array_types import Doubles, Floats, Ints
 from service.artifact import Artifact
 from service.cg.arrays import array
 from service.errors import ArtifactError
-from service.mix_features import REQUEST_FEATURES, MixSchema, cg_rows, feature_names, own_columns
+from service.mix_features import REQUEST_FEATURES, MixSchema, cg_rows, feature_names
 from service.mix_habits import Habits
-from service.mix_segments import Segments, values_of
+from service.mix_segments import Segments, mean_curves
+from service.vector_code import Code, operation, vector
 
 MAX_DEPTH = 16
 NO_SPLIT = -1
 """The feature of a level that a tree does not have."""
+LANES = 8
+"""Generators that are scored together."""
 
 
 class Trees(NamedTuple):
@@ -54,75 +61,133 @@ def _predict(X: Floats, split_feature: Ints, split_border: Floats, leaf_values: 
     return sums
 
 
-class Splits(NamedTuple):
-    """All questions that the trees ask of some columns."""
+class Steps(NamedTuple):
+    """Where the position changes what a tree answers: the same for every request and generator."""
 
     tree: Ints
-    bit: Ints
-    """What it sets in the tree's index if the value is above the border."""
-    column: Ints
-    """From the first of these columns."""
-    border: Floats
+    position: Ints
+    """From 0: from there on."""
+    before: Ints
+    """The bits that it has set up to there."""
+    after: Ints
 
     @classmethod
-    def of(cls, trees: Trees, first: int, stop: int) -> "Splits":
-        """Return the questions for the columns first … stop − 1."""
-        tree, level = np.nonzero((trees.split_feature >= first) & (trees.split_feature < stop))
-        column, border = trees.split_feature[tree, level] - first, trees.split_border[tree, level]
-        return cls(tree.astype(np.int32), (1 << level).astype(np.int32), column.astype(np.int32), border)
+    def of(cls, trees: Trees, column: int, depth: int) -> "Steps":
+        """Return them for positions 1 … depth, which are asked for as this column."""
+        found: list[tuple[int, int, int, int]] = []
+        positions = np.arange(1, depth + 1, dtype=np.float32)
+        for tree, (feature, border) in enumerate(zip(trees.split_feature, trees.split_border, strict=True)):
+            above = (positions[:, None] > border) & (feature == column)
+            bits = [0, *(above @ (1 << np.arange(len(feature)))).tolist()]
+            found += [(tree, place, *bits[place : place + 2]) for place in np.flatnonzero(np.diff(bits)).tolist()]
+        return cls(*np.ascontiguousarray(np.array(found, np.int32).reshape(-1, 4).T))
+
+
+@intrinsic
+def _put_leaves(_: Any, X: Any, columns: Any, borders: Any, first: Any, levels: Any, index: Any, place: Any) -> Any:
+    """Set index[place : place + LANES] to the bits of the questions first … first + levels − 1, one of each column.
+
+    X: float32, LANES of each feature; columns, borders: int32 and float32; index: uint32; all one-dimensional. Nothing
+    is checked.
+    """
+
+    def write(code: Code) -> None:
+        builder, (_, _, _, first, levels, _, place) = code.builder, code.arguments
+        word, whole, floats = vector(LANES, 32), ir.IntType(32), ir.VectorType(ir.FloatType(), LANES)
+        bits = code.variable(ir.Constant(word, [0] * LANES))
+        with code.loop(levels) as level:
+            question = builder.add(first, level)
+            column = builder.zext(code.load(1, question, whole), question.type)
+            values = code.load(0, builder.mul(column, column.type(LANES)), floats)
+            above = builder.fcmp_ordered(">", values, code.splat(code.load(2, question, ir.FloatType()), LANES))
+            bit = builder.shl(builder.zext(above, word), code.splat(builder.trunc(level, whole), LANES))
+            builder.store(builder.or_(builder.load(bits), bit), bits)
+        code.store(builder.load(bits), 5, place)
+
+    whole = types.intp
+    return operation(types.void(X, columns, borders, whole, whole, index, whole), write)
 
 
 @njit(nogil=True, cache=True)
-def _answers(values: Floats, tree: Ints, bit: Ints, column: Ints, border: Floats, bits: Ints) -> None:
-    """Set the bits (n_trees,) of the questions that the values answer with yes; NaN: with no."""
-    for split in range(len(tree)):
-        bits[tree[split]] |= bit[split] if values[column[split]] > border[split] else 0
+def _leaves(X: Floats, columns: Ints, borders: Floats) -> NDArray[np.uint32]:
+    """Return the index (n_trees, LANES) of each tree for the columns of X (n_features, LANES); NaN: not above."""
+    n_trees, levels = columns.shape
+    index, flat = np.empty((n_trees, LANES), np.uint32), (X.reshape(X.size), columns.reshape(columns.size))
+    rest, found = borders.reshape(borders.size), index.reshape(index.size)
+    for tree in range(n_trees):
+        _put_leaves(*flat, rest, tree * levels, levels, found, tree * LANES)  # type: ignore[call-arg]
+    return index
+
+
+@njit(nogil=True, cache=True)
+def _rises(
+    index: NDArray[np.uint32], leaf_values: Doubles, tree: Ints, position: Ints, before: Ints, after: Ints, depth: int
+) -> Doubles:
+    """Return by how much the trees rise at each position (depth, LANES); tree, …: Steps."""
+    rises = np.zeros((depth, LANES))
+    first = rises[0]
+    for t in range(len(leaf_values)):
+        values, own = leaf_values[t], index[t]
+        for lane in range(LANES):
+            first[lane] += values[own[lane]]
+    for step in range(len(tree)):
+        values, own, rise = leaf_values[tree[step]], index[tree[step]], rises[position[step]]
+        low, high = np.uint32(before[step]), np.uint32(after[step])
+        for lane in range(LANES):
+            rise[lane] += values[own[lane] | high] - values[own[lane] | low]
+    return rises
 
 
 @njit(nogil=True, cache=True)
 def _curves(
     request: Floats,
-    request_tree: Ints,
-    request_bit: Ints,
-    request_column: Ints,
-    request_border: Floats,
-    own: Floats,
-    own_tree: Ints,
-    own_bit: Ints,
-    own_column: Ints,
-    own_border: Floats,
+    lengths: Floats,
+    habits: Floats,
     cgs: Ints,
-    static: Ints,
+    of_cgs: Floats,
+    columns: Ints,
+    borders: Floats,
     leaf_values: Doubles,
-    steps: Ints,
-    step_of_tree: Ints,
+    tree: Ints,
+    rise_at: Ints,
+    before: Ints,
+    after: Ints,
     scale_and_bias: Doubles,
-    base: Doubles,
+    segment_feature: Ints,
+    segment_border: Doubles,
+    segment_children: Ints,
+    segment_curves: Floats,
 ) -> Doubles:
-    """Return (n, positions): add up by how much every tree steps up or down, then sum along positions.
+    """Return (n, positions): what the segments say and, along positions, the sum of the trees' steps up and down.
 
-    request_…, own_…: Splits of the request's features and of own (n, …), `own_columns`; base (n_cgs, positions) of all
-    generators is what the trees correct; steps (n_steps, 2): position (from 0) and the bits from there on; those of
-    tree t begin at step_of_tree[t]. If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never
-    rounds upwards.
+    cgs (n,): rows of of_cgs and habits; of_cgs (n_cgs, …): `cg_rows`; columns, borders (n_trees, depth): what a tree
+    asks, never true where it asks for the position, which tree, … (Steps) tell. If no tree rises with the position,
+    neither does the sum: adding numbers ≤ 0 never rounds upwards.
     """
-    curves, n_trees = np.zeros((len(cgs), base.shape[1])), len(leaf_values)
-    of_request = np.zeros(n_trees, np.int32)
-    _answers(request, request_tree, request_bit, request_column, request_border, of_request)
-    for row in range(len(cgs)):
-        index = of_request | static[cgs[row]]
-        _answers(own[row], own_tree, own_bit, own_column, own_border, index)
-        curve = curves[row]
-        for tree in range(n_trees):
-            leaves, before = leaf_values[tree], 0.0
-            for step in range(step_of_tree[tree], step_of_tree[tree + 1]):
-                value = leaves[index[tree] | steps[step, 1]]
-                curve[steps[step, 0]] += value - before
-                before = value
-        total = 0.0
-        for position in range(len(curve)):
-            total += curve[position]
-            curve[position] = total * scale_and_bias[0] + scale_and_bias[1] + base[cgs[row], position]
+    n_request, n_cgs, n_own, n_habits = len(request), len(of_cgs), of_cgs.shape[1], habits.shape[1]
+    values = np.empty(n_request + n_cgs * n_habits, np.float32)
+    values[:n_request] = request
+    values[n_request:] = habits.reshape(habits.size)
+    start = mean_curves(values, segment_feature, segment_border, segment_children, segment_curves)
+    curves, X = np.empty((len(cgs), start.shape[1])), np.empty((n_request + n_own + 1 + n_habits, LANES), np.float32)
+    for first in range(0, len(cgs), LANES):
+        lanes = min(LANES, len(cgs) - first)
+        for lane in range(LANES):
+            place = min(first + lane, len(cgs) - 1)  # the last comes again
+            cg = cgs[place]
+            for column in range(n_request):
+                X[column, lane] = request[column]
+            for column in range(n_own):
+                X[n_request + column, lane] = of_cgs[cg, column]
+            X[n_request + n_own, lane] = lengths[place]
+            for column in range(n_habits):
+                X[n_request + n_own + 1 + column, lane] = habits[cg, column]
+        rises = _rises(_leaves(X, columns, borders), leaf_values, tree, rise_at, before, after, start.shape[1])
+        for lane in range(lanes):
+            curve, own, total = curves[first + lane], start[cgs[first + lane]], 0.0
+            for position in range(len(curve)):
+                total += rises[position, lane]
+                curve[position] = total * scale_and_bias[0] + scale_and_bias[1] + own[position]
     return curves
 
 
@@ -148,15 +213,20 @@ class MixModel:
         if habits is not None:
             habits.check(len(schema.cgs))
         self._row = {name: row for row, name in enumerate(schema.cgs)}
-        first, n_columns = len(REQUEST_FEATURES), len(feature_names(schema))
-        own = first + len(schema.cgs) + 1
-        self._of_request, of_cg = Splits.of(trees, 0, first), Splits.of(trees, first, own)
-        self._of_own = Splits.of(trees, own, n_columns - 1)
-        self._static = np.zeros((len(schema.cgs), len(trees.split_feature)), np.int32)
-        """(n_cgs, n_trees): the bits that each generator sets whatever the request."""
-        for bits, columns in zip(self._static, cg_rows(schema), strict=True):
-            _answers(columns, *of_cg, bits)
-        self._steps, self._step_of_tree = _position_steps(trees, n_columns - 1, schema.max_position)
+        self._all = np.arange(len(schema.cgs), dtype=np.int32)
+        self._nobody = np.zeros((len(schema.cgs), len(schema.habits)), np.float32)
+        position = len(feature_names(schema)) - 1
+        asked = (trees.split_feature != NO_SPLIT) & (trees.split_feature != position)
+        columns, borders = np.where(asked, trees.split_feature, 0), np.where(asked, trees.split_border, np.inf)
+        self._of_trees: Any = (
+            cg_rows(schema),
+            columns.astype(np.int32),
+            borders.astype(np.float32),
+            trees.leaf_values,
+            *Steps.of(trees, position, schema.max_position),
+            trees.scale_and_bias,
+            *segments,
+        )
 
     @classmethod
     def from_artifact(cls, artifact: Artifact) -> "MixModel":
@@ -176,12 +246,8 @@ class MixModel:
         request: `request_features`; cgs: some of schema.cgs, in any order; lengths: their `list_lengths`;
         habits: those of all schema.cgs, None for a user of whom nothing is known.
         """
-        rows = np.array([self._row[name] for name in cgs], np.int32)
-        base = self.segments.of(values_of(request, habits, self.schema))
-        own = own_columns(lengths, None if habits is None else habits[rows], self.schema)
-        _, _, leaves, scale_and_bias = self.trees
-        of_model: Any = rows, self._static, leaves, self._steps, self._step_of_tree, scale_and_bias, base
-        curves: Doubles = _curves(request, *self._of_request, own, *self._of_own, *of_model)
+        rows = self._all if (*cgs,) == self.schema.cgs else np.array([self._row[name] for name in cgs], np.int32)
+        curves: Doubles = _curves(request, lengths, self._nobody if habits is None else habits, rows, *self._of_trees)
         return curves
 
     def predict(self, X: Floats) -> Doubles:
@@ -193,9 +259,12 @@ class MixModel:
         return sums
 
     def warm_up(self) -> None:
-        """Compile."""
+        """Compile for habits in memory and mapped from disk."""
         n = len(self.schema.cgs)
-        self.curves(np.zeros(len(REQUEST_FEATURES), np.float32), self.schema.cgs, np.zeros(n, np.float32))
+        for writeable in (True, False):
+            habits = self._nobody.copy()
+            habits.flags.writeable = writeable
+            self.curves(np.zeros(len(REQUEST_FEATURES), np.float32), self.schema.cgs, np.zeros(n, np.float32), habits)
 
 
 def read_schema(config: Any) -> MixSchema:
@@ -210,20 +279,6 @@ def read_schema(config: Any) -> MixSchema:
         first = error.errors()[0]
         where = ".".join(("schema", *(str(part) for part in first["loc"])))
         raise ValueError(f"config: {where}: {first['msg']}") from error
-
-
-def _position_steps(trees: Trees, column: int, depth: int) -> tuple[Ints, Ints]:
-    """Return where the bits of the position change, for each tree in turn; see `_curves`."""
-    steps: list[tuple[int, int]] = []
-    starts = [0]
-    positions = np.arange(1, depth + 1, dtype=np.float32)
-    for feature, border in zip(trees.split_feature, trees.split_border, strict=True):
-        above = (positions[:, None] > border) & (feature == column)
-        bits = above @ (1 << np.arange(len(feature)))
-        changes = [0, *(np.flatnonzero(np.diff(bits)) + 1).tolist()]
-        steps += [(position, int(bits[position])) for position in changes]
-        starts.append(len(steps))
-    return np.array(steps, np.int32).reshape(-1, 2), np.array(starts, np.int32)
 
 
 def _check(trees: Trees, n_features: int) -> None:

@@ -55,7 +55,7 @@ class Segments(NamedTuple):
 
     def of(self, values: Floats) -> Doubles:
         """Return the curves (n_cgs, positions) of a request."""
-        curves: Doubles = _mean_curves(values, *self)
+        curves: Doubles = mean_curves(values, *self)
         return curves
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
@@ -103,7 +103,8 @@ def values_of(request: Floats, habits: Floats | None, schema: MixSchema) -> Floa
 
 
 @njit(nogil=True, cache=True)
-def _mean_curves(values: Floats, feature: Ints, border: Doubles, children: Ints, curves: Floats) -> Doubles:
+def mean_curves(values: Floats, feature: Ints, border: Doubles, children: Ints, curves: Floats) -> Doubles:
+    """Return `Segments.of`, given its parts."""
     _, _, n_cgs, depth = curves.shape
     total = np.zeros((n_cgs, depth))
     for tree in range(len(feature)):

@@ -50,12 +50,6 @@ def _upper_times_16(code: Code, line: ir.Value) -> ir.Value:
     return code.builder.and_(line, ir.Constant(LINE, [0xF0] * BYTES))
 
 
-def _splat(code: Code, number: ir.Value) -> ir.Value:
-    """Return four signed bytes, again and again."""
-    one = code.builder.insert_element(ir.Constant(SUMS, ir.Undefined), number, ir.IntType(32)(0))
-    return code.shuffle(one, one, [0] * LANES)
-
-
 def _plus_dots(code: Code, sums: ir.Value, unsigned: ir.Value, signed: ir.Value) -> ir.Value:
     """Return sums + the products of bytes, summed by fours; unsigned: LINE, signed: SUMS of four bytes each."""
     if VNNI:
@@ -124,7 +118,7 @@ def _block_dots(count: int) -> Any:
                         number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * place))
                         for query, sums in enumerate(kept):
                             own = builder.add(number, builder.mul(apart, apart.type(query)))
-                            four = _splat(code, code.load(3, own, ir.IntType(32)))
+                            four = code.splat(code.load(3, own, ir.IntType(32)), LANES)
                             builder.store(_plus_dots(code, builder.load(sums[place]), part, four), sums[place])
             for query, sums in enumerate(kept):
                 low, high, more_low, more_high = (builder.load(one) for one in sums)
@@ -189,7 +183,7 @@ def add_rows(
             for place in (row, ahead)
         )
         own = [
-            _splat(code, code.load(6, builder.add(row, row.type(four)), ir.IntType(32)))
+            code.splat(code.load(6, builder.add(row, row.type(four)), ir.IntType(32)), LANES)
             for four in range(0, ROWS, GROUP)
         ]
         with code.loop(lines) as line:

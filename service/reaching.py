@@ -24,8 +24,8 @@ def _put_reaching(_: Any, values: Any, first: Any, least: Any, found: Any, size:
     def write(code: Code) -> ir.Value:
         builder, (_, first, least, _, size) = code.builder, code.arguments
         word, floats = ir.IntType(32), ir.VectorType(ir.FloatType(), LANES)
-        mask = builder.fcmp_ordered(">=", code.load(0, first, floats), _all(code, least))
-        places = builder.add(_all(code, builder.trunc(first, word)), ir.Constant(vector(LANES, 32), list(range(LANES))))
+        mask = builder.fcmp_ordered(">=", code.load(0, first, floats), code.splat(least, LANES))
+        places = builder.add(code.splat(builder.trunc(first, word), LANES), ir.Constant(vector(LANES, 32), list(range(LANES))))
         kept = ir.Constant(vector(LANES, 32), ir.Undefined)
         marked = code.call(f"llvm.experimental.vector.compress.v{LANES}i32", places.type, places, mask, kept)
         code.store(marked, 3, size)  # whole: to store only what is marked takes some processors ten times as long
@@ -34,14 +34,6 @@ def _put_reaching(_: Any, values: Any, first: Any, least: Any, found: Any, size:
         )
 
     return operation(types.intp(values, types.intp, types.float32, found, types.intp), write)
-
-
-def _all(code: Code, value: ir.Value) -> ir.Value:
-    """Return a value in every lane."""
-    one = code.builder.insert_element(
-        ir.Constant(ir.VectorType(value.type, LANES), ir.Undefined), value, ir.IntType(32)(0)
-    )
-    return code.shuffle(one, one, [0] * LANES)
 
 
 @njit(nogil=True, cache=True)

@@ -44,6 +44,12 @@ class Code:
         """Return the elements of a and b at these places, those of b counted on from those of a."""
         return self.builder.shuffle_vector(a, b, ir.Constant(vector(len(places), 32), places))
 
+    def splat(self, value: ir.Value, count: int) -> ir.Value:
+        """Return a value in every lane."""
+        undefined = ir.Constant(ir.VectorType(value.type, count), ir.Undefined)
+        one = self.builder.insert_element(undefined, value, ir.IntType(32)(0))
+        return self.shuffle(one, one, [0] * count)
+
     def call(self, name: str, returned: ir.Type, *arguments: ir.Value) -> ir.Value:
         """Call one of LLVM's own functions."""
         kind = ir.FunctionType(returned, [argument.type for argument in arguments])
