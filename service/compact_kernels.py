@@ -22,6 +22,8 @@ _TOGETHER = 20
 lines do alike, more and fewer less."""
 _UNITS = 127
 """A row's factor is 0 … 127 units: a signed byte."""
+UNREAD = 0.05
+"""Codes of the rows with the smallest factors are not read: of so much of the sum of all squared factors."""
 
 
 class CompactWeights(NamedTuple):
@@ -40,15 +42,38 @@ class CompactWeights(NamedTuple):
 
 
 @njit(nogil=True, cache=True)
-def _factors(scales: Floats, items: Ints, weights: Floats) -> tuple[NDArray[np.int8], Any]:
-    """Return weight · scale of every row in units of a 127th of the largest, 0 for rows that pad, and the unit."""
-    exact = np.zeros(-(-len(items) // ROWS) * ROWS, np.float32)
-    for position in range(len(items)):
-        exact[position] = weights[position] * scales[items[position]]
-    unit = exact.max() / np.float32(_UNITS)
+def in_units(factors: Floats) -> tuple[NDArray[np.int8], Any]:
+    """Return factors, none of them negative, in units of a 127th of the largest, and the unit."""
+    unit = factors.max() / np.float32(_UNITS) if len(factors) else np.float32(0)
     if not unit > 0:
-        return np.zeros(len(exact), np.int8), np.float32(0)
-    return (exact / unit + np.float32(0.5)).astype(np.int8), unit
+        return np.zeros(len(factors), np.int8), np.float32(0)
+    return (factors / unit + np.float32(0.5)).astype(np.int8), unit
+
+
+@njit(nogil=True, cache=True)
+def least_factor(factors: NDArray[np.int8]) -> int:
+    """Return what a factor must reach so that the squares of those that do not are UNREAD of all squares at most."""
+    squares = np.zeros(_UNITS + 1, np.int64)
+    for factor in factors:
+        squares[factor] += np.int64(factor) * factor
+    least, left = 1, UNREAD * squares.sum() - squares[1]
+    while left >= 0 and least < _UNITS:
+        least += 1
+        left -= squares[least]
+    return least
+
+
+@njit(nogil=True, cache=True)
+def _that_count(items: Ints, factors: NDArray[np.int8]) -> tuple[Ints, NDArray[np.int8]]:
+    """Return the rows that are read, and their factors, up to a multiple of ROWS with 0."""
+    least, size = least_factor(factors), 0
+    own, their = np.empty(len(items), np.int32), np.zeros(-(-len(items) // ROWS) * ROWS, np.int8)
+    for position in range(len(items)):
+        own[size], their[size] = items[position], factors[position]
+        size += factors[position] >= least
+    padded = -(-size // ROWS) * ROWS
+    their[size:padded] = 0
+    return own[:size], their[:padded]
 
 
 @njit(nogil=True, cache=True)
@@ -82,13 +107,16 @@ def score_history_compact(
 ) -> Floats:
     """Return x @ W for the sparse row vector x of the history, its weights not negative; (n,).
 
-    A factor is rounded to a 127th of the largest of the history: far less than a weight is by its code. W comes in its
-    parts, since a call from Python that takes a named tuple costs more.
+    A factor is rounded to a 127th of the largest of the history: far less than a weight is by its code. What the codes
+    of the rows with the smallest factors add is about what rounding to codes changes: they are a quarter of the rows,
+    and are not read. W comes in its parts, since a call from Python that takes a named tuple costs more.
     """
     scores = score_history_sparse(indptr, largest_columns, largest, len(scales), items, weights)
-    if len(items) == 0:
-        return scores
-    factors, unit = _factors(scales, items, weights)
+    exact = np.empty(len(items), np.float32)
+    for position in range(len(items)):
+        exact[position] = weights[position] * scales[items[position]]
+    factors, unit = in_units(exact)
+    items, factors = _that_count(items, factors)
     sums = _sum_codes(codes, factors, items)
     nothing = ZERO * factors.astype(np.int32).sum()
     for h in range(len(columns)):

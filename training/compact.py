@@ -1,10 +1,12 @@
 """A dense item-item matrix in a compact form that is scored many times faster (`service.compact_kernels`)."""
 
+import itertools
+
 import numpy as np
 import scipy.sparse as sp
 
 from service.array_types import Bytes, Floats, Ints
-from service.compact_kernels import ZERO, CompactWeights
+from service.compact_kernels import ZERO, CompactWeights, in_units, least_factor
 from service.nibbles import BYTES, NUMBERS, ORDER
 from training.blas import Matrix
 from training.top_weights import SLAB, keep_largest, narrow
@@ -43,16 +45,24 @@ def compress(W: Matrix, X: sp.csr_array, k: int, n_columns: int, seed: int) -> C
 
 
 def scores(X: sp.csr_array, W: CompactWeights) -> Floats:
-    """Return X @ W, (n_users, n)."""
+    """Return X @ W as it is served, (n_users, n)."""
     n, row_bytes = W.codes.shape
     largest = sp.csr_array((W.largest, W.largest_columns.astype(np.int32), W.indptr), shape=(n, n))
     found: Floats = (X @ largest).toarray()
-    scaled = X @ sp.diags_array(W.scales)
+    scaled = _that_count(X @ sp.diags_array(W.scales))
     for low in range(0, row_bytes, SLAB):
         columns = W.columns[2 * low : 2 * low + 2 * SLAB]
         codes = _unpack(np.ascontiguousarray(W.codes[:, low : low + SLAB]))[:, : len(columns)]
         found[:, columns] += scaled @ (codes.astype(np.float32) - ZERO)
     return found
+
+
+def _that_count(scaled: sp.csr_array) -> sp.csr_array:
+    """Leave out of each history the rows of W whose codes are not read."""
+    for start, stop in itertools.pairwise(scaled.indptr.tolist()):
+        factors, _ = in_units(scaled.data[start:stop])
+        scaled.data[start:stop][factors < least_factor(factors)] = 0
+    return scaled
 
 
 def _pack(codes: Ints, row_bytes: int) -> Bytes:
