@@ -90,13 +90,14 @@ def _shown(value: object) -> str:
 class IdIndex:
     """Sorted unique ids and the way from an id to its row; a view on the array, no copy."""
 
-    __slots__ = ("_bounds", "ids", "type")
+    __slots__ = ("_highest", "_lowest", "ids", "type")
 
     def __init__(self, ids: IdArray) -> None:
         """Take ids (n,), sorted ascending and unique (checked where artifacts are read)."""
         self.ids = ids
         self.type: IdType = id_type_of(ids)
-        self._bounds = None if self.type == "string" else np.iinfo(ids.dtype)
+        bounds = None if self.type == "string" else np.iinfo(ids.dtype)  # which works them out whenever it is asked
+        self._lowest, self._highest = (int(bounds.min), int(bounds.max)) if bounds else (0, -1)
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -131,7 +132,7 @@ class IdIndex:
         if isinstance(key, str):
             raw = key.encode()
             return np.bytes_(raw) if self.type == "string" and len(raw) <= self.ids.itemsize else None
-        if self._bounds is None or not self._bounds.min <= key <= self._bounds.max:
+        if not self._lowest <= key <= self._highest:
             return None
         return self.ids.dtype.type(key)
 

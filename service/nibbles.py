@@ -5,6 +5,7 @@ What numba makes of the plain loops is a fraction as fast. All of it comes down 
 step; on others LLVM makes of it what it can, with the same result.
 """
 
+import functools
 from typing import Any
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
@@ -101,15 +102,20 @@ def dot_of(packed: Any, start: int, query: Any) -> Any:
     return _lines_dot(packed, start, len(query) // NUMBERS, query)  # type: ignore[call-arg]
 
 
+FEW, MANY = 4, 8
+"""Queries that the operations for several take."""
+
+
 def _block_dots(count: int) -> Any:
     """Return an operation on so many queries at once: what is read of the packed vectors serves them all."""
+    parts = GROUP if count <= FEW else 2  # of a query's sums: so many that registers hold all
 
     def block_dots(
         _: Any, packed: Any, start: Any, steps: Any, queries: Any, apart: Any, sums: Any, first: Any, between: Any
     ) -> Any:
         def write(code: Code) -> None:
             builder, (_, start, steps, _, apart, _, first, between) = code.builder, code.arguments
-            kept = [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(GROUP)] for _ in range(count)]
+            kept = [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(parts)] for _ in range(count)]
             with code.loop(steps) as step:
                 for half in range(2):
                     at = builder.add(start, builder.mul(step, step.type(2 * BYTES)))
@@ -117,14 +123,13 @@ def _block_dots(count: int) -> Any:
                     for place, part in enumerate((_lower(code, line), _upper_times_16(code, line)), 2 * half):
                         number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * place))
                         for query, sums in enumerate(kept):
-                            own = builder.add(number, builder.mul(apart, apart.type(query)))
-                            four = code.splat(code.load(3, own, ir.IntType(32)), LANES)
-                            builder.store(_plus_dots(code, builder.load(sums[place]), part, four), sums[place])
+                            at, own = builder.add(number, builder.mul(apart, apart.type(query))), sums[place % parts]
+                            four = code.splat(code.load(3, at, ir.IntType(32)), LANES)
+                            builder.store(_plus_dots(code, builder.load(own), part, four), own)
             for query, sums in enumerate(kept):
-                low, high, more_low, more_high = (builder.load(one) for one in sums)
-                upper = _sixteenth(code, builder.add(high, more_high))
+                lower, upper = (functools.reduce(builder.add, map(builder.load, sums[half::2])) for half in range(2))
                 place = builder.add(first, builder.mul(between, between.type(query)))
-                code.store(builder.add(builder.add(low, more_low), upper), 5, place)
+                code.store(builder.add(lower, _sixteenth(code, upper)), 5, place)
 
         whole = types.intp
         return operation(types.void(packed, whole, whole, queries, whole, sums, whole, whole), write)
@@ -132,10 +137,9 @@ def _block_dots(count: int) -> Any:
     return intrinsic(block_dots)
 
 
-TOGETHER = 4
-"""Queries that `block_dots_of_some` takes."""
 block_dots = _block_dots(1)
-block_dots_of_some = _block_dots(TOGETHER)
+block_dots_of_few = _block_dots(FEW)
+block_dots_of_many = _block_dots(MANY)
 """Set sums[first : first + 16] to the dot products of a block of 16 vectors with a query; of several queries, each …
 
 packed: uint8, one-dimensional; the block is `steps` pairs of lines from byte `start`, queries: int8, 16 numbers for
@@ -173,7 +177,8 @@ def add_rows(
 
     packed: uint8, one-dimensional; starts: int64, for each row the byte that its part of so many lines begins at; row:
     place in it of the first of these rows; ahead: of as many whose parts, `shift` bytes later, are fetched meanwhile;
-    factors: int8, one for each of `starts`; sums: int32, 128 for each line, in the order of `ORDER`. Nothing is checked.
+    factors: int8, one for each of `starts`; sums: int32, 128 for each line, in the order of `ORDER`. Nothing is
+    checked.
     """
 
     def write(code: Code) -> None:
@@ -194,9 +199,9 @@ def add_rows(
             places = [builder.add(begin, begin.type(LANES * place)) for place in range(2 * GROUP)]
             found = [code.load(7, place, SUMS) for place in places]
             for four, factor in enumerate(own):
-                part = now[GROUP * four : GROUP * (four + 1)]
-                halves = zip(*(_halves(code, code.load(0, builder.add(start, at), LINE)) for start in part), strict=True)
-                groups = [group for half in halves for group in _by_fours(code, *half)]
+                begun = now[GROUP * four : GROUP * (four + 1)]
+                halves = [_halves(code, code.load(0, builder.add(start, at), LINE)) for start in begun]
+                groups = [group for half in zip(*halves, strict=True) for group in _by_fours(code, *half)]
                 found = [_plus_dots(code, *one, factor) for one in zip(found, groups, strict=True)]
             for value, place in zip(found, places, strict=True):
                 code.store(value, 7, place)

@@ -5,14 +5,14 @@ all codes are read, an eighth of the bytes of float32, for one query, or once fo
 and what is made of it, is in `scan_kernels`.
 """
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from service.array_types import Bytes, Floats, Ints
-from service.nibbles import BYTES, LANES, NUMBERS, TOGETHER, block_dots, block_dots_of_some
+from service.array_types import Bytes, Floats, Ints, Longs
+from service.nibbles import BYTES, FEW, LANES, MANY, NUMBERS, block_dots, block_dots_of_few, block_dots_of_many
 from service.top_kernels import NOT_ELIGIBLE
 
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
@@ -70,6 +70,33 @@ def code_query(query: Floats) -> CodedQuery:
     return CodedQuery(codes, unit, total, np.float32(length + missed), np.float32(missed + rounding))
 
 
+class CodedQueries(NamedTuple):
+    """`CodedQuery` of several, a row each; rows of zeros at the end."""
+
+    codes: NDArray[np.int8]
+    units: Floats
+    totals: Longs
+    lengths: Floats
+    missed: Floats
+
+
+@njit(nogil=True, cache=True)
+def code_queries(queries: Floats) -> CodedQueries:
+    """Code query vectors (b, dim); as many rows as `estimate_some` reads."""
+    n, rows = len(queries), len(queries) + MANY - 1
+    codes, totals = np.zeros((rows, -(-queries.shape[1] // NUMBERS) * NUMBERS), np.int8), np.zeros(rows, np.int64)
+    units, lengths, missed = np.zeros(rows, np.float32), np.zeros(rows, np.float32), np.zeros(rows, np.float32)
+    for q in range(n):
+        codes[q], units[q], totals[q], lengths[q], missed[q] = code_query(queries[q])
+    return CodedQueries(codes, units, totals, lengths, missed)
+
+
+@njit(nogil=True, cache=True)
+def one_of(queries: CodedQueries, q: int) -> CodedQuery:
+    """Return a row."""
+    return CodedQuery(queries.codes[q], queries.units[q], queries.totals[q], queries.lengths[q], queries.missed[q])
+
+
 class Estimates(NamedTuple):
     """Of all scores, by the upper four bits: parts of one array."""
 
@@ -96,28 +123,32 @@ def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, ex
             at = (first + lane) // LANES * steps * 2 * BYTES
             block_dots(packed, at, steps, query.codes, 0, dots, lane, 0)
         _put_estimates(dots, query, scales[first:stop], biases[first:stop], joined[first:stop])
-    _finish(joined, n, excluded)
+    finish(joined, n, excluded)
     return joined
 
 
 @njit(nogil=True, cache=True)
-def estimate_some(upper: Bytes, bounds: Floats, biases: Floats, queries: Any, excluded: Any) -> Floats:
-    """Return `estimate` of TOGETHER queries, one below the other; queries, excluded: a tuple of each."""
+def estimate_some(
+    upper: Bytes, bounds: Floats, biases: Floats, queries: CodedQueries, first: int, count: int
+) -> Floats:
+    """Return Estimates, joined, of queries first … first + count − 1, one below the other, before `finish`.
+
+    count: MANY at most; all these are looked at together, as FEW or as MANY, so queries.codes must go on as far.
+    """
     n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
-    dots, joined = np.empty((TOGETHER, _DOTS), np.int32), np.empty((TOGETHER, n + -(-n // STACK)), np.float32)
-    codes, all_dots = np.empty((TOGETHER, len(queries[0].codes)), np.int8), dots.reshape(dots.size)
-    for q in range(TOGETHER):
-        codes[q] = queries[q].codes
-    all_codes, apart = codes.reshape(codes.size), codes.shape[1]
-    for first in range(0, n, _DOTS):
-        stop = min(first + _DOTS, n)
-        for lane in range(0, stop - first, LANES):
-            at = (first + lane) // LANES * steps * 2 * BYTES
-            block_dots_of_some(packed, at, steps, all_codes, apart, all_dots, lane, _DOTS)
-        for q in range(TOGETHER):
-            _put_estimates(dots[q], queries[q], scales[first:stop], biases[first:stop], joined[q, first:stop])
-    for q in range(TOGETHER):
-        _finish(joined[q], n, excluded[q])
+    dots, joined = np.empty((MANY, _DOTS), np.int32), np.empty((count, n + -(-n // STACK)), np.float32)
+    codes, all_dots, apart = queries.codes[first:].reshape(-1), dots.reshape(dots.size), queries.codes.shape[1]
+    for begin in range(0, n, _DOTS):
+        stop = min(begin + _DOTS, n)
+        for lane in range(0, stop - begin, LANES):
+            at = (begin + lane) // LANES * steps * 2 * BYTES
+            if count <= FEW:
+                block_dots_of_few(packed, at, steps, codes, apart, all_dots, lane, _DOTS)
+            else:
+                block_dots_of_many(packed, at, steps, codes, apart, all_dots, lane, _DOTS)
+        for place in range(count):
+            query = one_of(queries, first + place)
+            _put_estimates(dots[place], query, scales[begin:stop], biases[begin:stop], joined[place, begin:stop])
     return joined
 
 
@@ -129,7 +160,8 @@ def _put_estimates(dots: Ints, query: CodedQuery, scales: Floats, biases: Floats
 
 
 @njit(nogil=True, cache=True)
-def _finish(joined: Floats, n: int, excluded: Ints) -> None:
+def finish(joined: Floats, n: int, excluded: Ints) -> None:
+    """Mark excluded items, and look for the best of each stack."""
     scores, best = parts_of(joined, n)
     scores[excluded] = NOT_ELIGIBLE
     _stack(scores, best)

@@ -17,9 +17,9 @@ from numba import njit
 
 from service.array_types import Bytes, Floats, Ints
 from service.embedding_kernels import score_some
-from service.nibbles import BYTES, TOGETHER, dot_of
+from service.nibbles import BYTES, MANY, dot_of
 from service.prefetch import prefetch
-from service.reaching import reaching
+from service.reaching import LANES, put_reaching, reaching
 from service.scan_estimates import (
     COARSE_ERROR,
     ERROR,
@@ -28,17 +28,22 @@ from service.scan_estimates import (
     STACK,
     CodedQuery,
     Estimates,
+    code_queries,
     code_query,
     estimate,
     estimate_some,
+    finish,
+    one_of,
     parts_of,
 )
-from service.top_kernels import LOWEST, bar, best_first
+from service.top_kernels import LOWEST, NOT_ELIGIBLE, bar, best_first
 
 FIRST = 1.5
 """For each item that is wanted, so many are looked at to set the bar."""
 _ITEMS_AHEAD = 24
 """How early an item's codes are asked for."""
+_BLOCK = 1024
+"""Items whose bounds wait, in the first cache, to be compared."""
 
 
 @njit(nogil=True, cache=True)
@@ -62,10 +67,16 @@ def _best_estimates(estimates: Estimates, k: int) -> Ints:
 def _reaching(scores: Floats, bounds: Floats, query: CodedQuery, slack: Any, least: Any) -> Ints:
     """Return the items that may have a score of `least` or more."""
     length, missed = np.float32(query.length), np.float32(query.missed)  # in float64 the loop takes twice as long
-    errors, lengths, most = bounds[COARSE_ERROR], bounds[LENGTH], np.empty(len(scores), np.float32)
-    for item in range(len(scores)):
-        most[item] = scores[item] + (length * errors[item] + missed * lengths[item])
-    return reaching(most, max(least - slack, LOWEST))
+    errors, lengths, n, least = bounds[COARSE_ERROR], bounds[LENGTH], len(scores), max(least - slack, LOWEST)
+    found, size, most = np.empty(n + LANES, np.int32), 0, np.empty(_BLOCK, np.float32)
+    for first in range(0, n, _BLOCK):
+        stop = min(first + _BLOCK, n)
+        their, own, part = scores[first:stop], errors[first:stop], most[: stop - first]
+        at_most = lengths[first:stop]
+        for place in range(len(part)):
+            part[place] = their[place] + (length * own[place] + missed * at_most[place])
+        size = put_reaching(part, first, least, found, size)
+    return found[:size]
 
 
 @njit(nogil=True, cache=True)
@@ -108,12 +119,31 @@ def _best_of_estimated(
     items = _reaching(estimates.scores, bounds, coded, slack, bar(least, k, k))
     least, most = _finer(items, lower, bounds, estimates.scores, coded, slack)
     reached = max(bar(least, k, k), LOWEST)
-    items = items[reaching(most, reached)]
-    scores, size = score_some(items, vectors, biases, query), 0
+    among = reaching(most, reached)
+    items, scores = _scored(items[among], least[among], most[among], reached, vectors, biases, query, k)
+    return best_first(items, scores, k)
+
+
+@njit(nogil=True, cache=True)
+def _scored(
+    items: Ints, least: Floats, most: Floats, reached: Any, vectors: Floats, biases: Floats, query: Floats, k: int
+) -> tuple[Ints, Floats]:
+    """Return those items that may be among the best k, and their scores, without items that have no say.
+
+    least, most: what the score of each may be; k of the items have a score of `reached` or more. First come those that
+    have it surely: the bar that their scores set is higher, and most of the others do not reach it.
+    """
+    scores, sure = np.full(len(items), NOT_ELIGIBLE, np.float32), reaching(least, reached)
+    scores[sure] = score_some(items[sure], vectors, biases, query)
+    reached = max(bar(scores[sure], k, k), reached)
+    most[sure] = NOT_ELIGIBLE
+    others = reaching(most, reached)
+    scores[others] = score_some(items[others], vectors, biases, query)
+    size = 0
     for place in range(len(items)):
         items[size], scores[size] = items[place], scores[place]
         size += scores[place] >= reached and scores[place] != 0.0
-    return best_first(items[:size], scores[:size], k)
+    return items[:size], scores[:size]
 
 
 @njit(nogil=True, cache=True)
@@ -158,30 +188,16 @@ def best_items_of_each(
 ) -> tuple[Ints, Floats, Ints]:
     """Return `best_items` of several queries (b, dim): items (b, k), scores (b, k), and how many there are (b,).
 
-    starts (b + 1,): excluded[starts[q] : starts[q + 1]] are those of query q. The codes are read once for four queries.
+    starts (b + 1,): excluded[starts[q] : starts[q + 1]] are those of query q. The codes are read once for MANY queries.
     """
-    n, last, unknown = len(queries), len(queries) - 1, np.empty(0, np.float32)
+    n, coded = len(queries), code_queries(queries)
     items, scores, sizes = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32)
-    for first in range(0, last, TOGETHER):
-        a, b, c, d = first, first + 1, min(first + 2, last), min(first + 3, last)  # the last may come again
-        coded = code_query(queries[a]), code_query(queries[b]), code_query(queries[c]), code_query(queries[d])
-        own = (
-            excluded[starts[a] : starts[a + 1]],
-            excluded[starts[b] : starts[b + 1]],
-            excluded[starts[c] : starts[c + 1]],
-            excluded[starts[d] : starts[d + 1]],
-        )
-        joined = estimate_some(upper, bounds, biases, coded, own)
-        for q in range(first, min(first + TOGETHER, n)):
-            best, their = _best_of_estimated(
-                joined[q - first], lower, bounds, vectors, biases, slack, queries[q], coded[q - first], k
-            )
+    for first in range(0, n, MANY):
+        joined = estimate_some(upper, bounds, biases, coded, first, min(MANY, n - first))
+        for q in range(first, first + len(joined)):
+            own, query = joined[q - first], one_of(coded, q)
+            finish(own, len(biases), excluded[starts[q] : starts[q + 1]])
+            best, their = _best_of_estimated(own, lower, bounds, vectors, biases, slack, queries[q], query, k)
             sizes[q] = len(best)
             items[q, : len(best)], scores[q, : len(best)] = best, their
-    if n % TOGETHER == 1:
-        best, their, _ = best_items(
-            upper, lower, bounds, vectors, biases, slack, queries[last], excluded[starts[last] :], unknown, k
-        )
-        sizes[last] = len(best)
-        items[last, : len(best)], scores[last, : len(best)] = best, their
     return items, scores, sizes

@@ -9,8 +9,8 @@ from service.artifact import Draft
 from service.cg.base import NOTHING, Candidates, ListRanking
 from service.ids import IdType
 from service.mix_features import MixSchema, feature_names
-from service.mix_model import Trees
 from service.mix_segments import Segments
+from service.mix_trees import Trees
 from service.release_manifest import MIXIGEN, now
 from service.store import Store
 from tests.stores import tiny_store

@@ -1,11 +1,12 @@
-"""From catboost's JSON export to the plain arrays that `service.mix_model` evaluates."""
+"""From catboost's JSON export to the plain arrays that `service.mix_trees` evaluates."""
 
 from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 
-from service.mix_model import MAX_DEPTH, NO_SPLIT, Trees
+from service.mix_model import MAX_DEPTH
+from service.mix_trees import NO_SPLIT, Trees
 
 
 def from_catboost_json(model: Mapping[str, Any]) -> Trees:

@@ -161,7 +161,7 @@ class ItemMap:
 
     def model_items(self, items: Ints) -> Ints:
         """Translate the release's items; those that the model does not know are left out."""
-        if self.to_release is None:
+        if self.to_release is None or not len(items):
             return items
         found = self._to_model[items]
         return found[found >= 0]
@@ -179,9 +179,9 @@ class ItemMap:
 
     def model_filters(self, filters: Filters) -> Filters:
         """Translate filters."""
-        if self.to_release is None:
-            return filters
         allowed = filters.allowed
+        if self.to_release is None or not (len(filters.excluded) or len(allowed)):
+            return filters
         return Filters(
             self.model_items(filters.excluded),
             allowed[self.to_release] if len(allowed) else allowed,

@@ -47,7 +47,7 @@ class MixiGen:
         habits = self.model.habits
         own = None if habits is None else habits.of(query, context.exclude_seen)
         curves = self.model.curves(request, [cg.name for cg in cgs], list_lengths(cgs, query), own)
-        if not math.isfinite(curves[:, -1].sum()):  # scores add up along a curve: what is wrong stays wrong
+        if not all(map(math.isfinite, curves[:, -1].tolist())):  # scores add up: what is wrong stays wrong
             raise ArithmeticError("MixiGen's scores are not finite")
         return curves
 
@@ -95,10 +95,10 @@ class Strategy(NamedTuple):
     """Pulls on lists, whether something of them has been fetched or nothing, and blends them."""
 
 
-def _learned_depths(recipe: Recipe, n_cgs: int) -> Sequence[int]:
+def _learned_depths(recipe: Recipe, _: int) -> Sequence[int]:
     """A generator with a place is selected once, to depth n: again costs more, and a graph may find another list."""
-    places = mix_kernels.planned_depths(_curves(recipe), recipe.n)
-    return [recipe.n if places[row] else 0 for row in range(n_cgs)]
+    places = mix_kernels.planned_depths(_curves(recipe), recipe.n).tolist()
+    return [recipe.n if own else 0 for own in places]
 
 
 def _by_curves(lists: Lists, recipe: Recipe) -> Blend:
@@ -167,7 +167,7 @@ def _fetched(lists: Lists) -> tuple[Ints, Ints, Bools]:
 
 
 def _blend(merged: Merged, lists: Lists, score: Doubles | Floats) -> Blend:
-    size = merged.given.sum()
+    size = sum(merged.given.tolist())
     return Blend(merged.item[:size], merged.cg[:size], merged.position[:size] + 1, _floats(score[:size]), lists.dropped)
 
 

@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from service import nibbles
-from service.nibbles import BYTES, NUMBERS, ORDER, ROWS
+from service.nibbles import BYTES, FEW, MANY, NUMBERS, ORDER, ROWS
 
 
 def unpacked(lines):
@@ -17,23 +17,21 @@ def unpacked(lines):
 def kernels(request, monkeypatch):
     """The operations, compiled anew."""
     monkeypatch.setattr(nibbles, "VNNI", nibbles.VNNI and request.param)
-    lines_dot, block_dots, some, add_rows = (
-        nibbles._lines_dot,
-        nibbles.block_dots,
-        nibbles.block_dots_of_some,
-        nibbles.add_rows,
-    )
+    lines_dot, add_rows = nibbles._lines_dot, nibbles.add_rows
+    block_dots, few, many = nibbles.block_dots, nibbles.block_dots_of_few, nibbles.block_dots_of_many
 
     @njit
     def dot(packed, start, lines, query):
         return lines_dot(packed, start, lines, query)
 
     @njit
-    def block(packed, start, steps, queries, apart, sums, first, between):
-        if between:
-            some(packed, start, steps, queries, apart, sums, first, between)
-        else:
+    def block(n_queries, packed, start, steps, queries, apart, sums, first, between):
+        if n_queries == 1:
             block_dots(packed, start, steps, queries, apart, sums, first, between)
+        elif n_queries == FEW:
+            few(packed, start, steps, queries, apart, sums, first, between)
+        else:
+            many(packed, start, steps, queries, apart, sums, first, between)
 
     @njit
     def rows(packed, starts, row, ahead, shift, lines, factors, sums, first):
@@ -57,14 +55,14 @@ def test_lines(kernels, lines):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-@pytest.mark.parametrize("n_queries", [1, nibbles.TOGETHER])
+@pytest.mark.parametrize("n_queries", [1, FEW, MANY])
 def test_a_block(kernels, steps, n_queries):
     rng = np.random.default_rng(steps)
     blocks = drawn(rng, 3, 2 * steps, BYTES)
     queries = rng.integers(-128, 128, (n_queries, 16 * steps + 4)).astype(np.int8)
     sums = np.zeros((n_queries, 48), np.int32)
-    between = 0 if n_queries == 1 else 48
-    kernels[1](blocks.ravel(), 4 * steps * BYTES, steps, queries.ravel(), 16 * steps + 4, sums.ravel(), 16, between)
+    where = blocks.ravel(), 4 * steps * BYTES, steps
+    kernels[1](n_queries, *where, queries.ravel(), 16 * steps + 4, sums.ravel(), 16, 48)
     vectors = np.stack([blocks[2] & 15, blocks[2] >> 4], axis=1).reshape(2 * steps, 2, 16, 4).swapaxes(0, 2)
     vectors = vectors.swapaxes(1, 2).reshape(16, 16 * steps).astype(np.int64)
     wanted = np.zeros((n_queries, 48), np.int64)

@@ -10,7 +10,7 @@ from service import registry
 from service.errors import UnknownCGError
 from service.mix import MixRequest, mix
 from service.mix_features import Context, feature_names
-from service.mix_model import Trees
+from service.mix_trees import Trees
 from tests.mixes import mix_store, schema
 from tests.stores import N_ITEMS, item_id, user_id
 from tests.training.test_evaluation import BUY, log
