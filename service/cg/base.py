@@ -157,7 +157,7 @@ class ItemMap:
 
     def release_items(self, items: Ints) -> Ints:
         """Translate the model's items."""
-        return items if self.to_release is None else self.to_release[items]
+        return items if self.to_release is None else self.to_release.take(items)
 
     def model_items(self, items: Ints) -> Ints:
         """Translate the release's items; those that the model does not know are left out."""

@@ -61,19 +61,20 @@ class Embedding:
     def best_of_each(self, queries: Sequence[Query], k: int) -> list[Candidates]:
         """Return the best k by the scores of all items for several queries, by way of the codes together."""
         vectors = [self.user_vector(query) for query in queries]
-        some = {
-            place: vector
+        found: list[Candidates | None] = [None] * len(queries)
+        some = [
+            place
             for place, (vector, query) in enumerate(zip(vectors, queries, strict=True))
             if vector is not None and not len(query.filters.allowed)
-        }
-        found: dict[int, Candidates | None] = {}
+        ]
         if self.coded is not None and some:
             excluded = [self.items.model_items(queries[place].filters.excluded) for place in some]
-            best = scan.best_of_each(self.coded, list(some.values()), excluded, self.items, k)
-            found = dict(zip(some, best, strict=True))
+            best = scan.best_of_each(self.coded, [vectors[place] for place in some], excluded, self.items, k)  # type: ignore[misc]
+            for place, own in zip(some, best, strict=True):
+                found[place] = own
         return [
-            found.get(place) or self._best(vector, query.filters, k)
-            for place, (vector, query) in enumerate(zip(vectors, queries, strict=True))
+            self._best(vector, query.filters, k) if own is None else own
+            for own, vector, query in zip(found, vectors, queries, strict=True)
         ]
 
     def _best(self, vector: Floats | None, filters: Filters, k: int) -> Candidates:

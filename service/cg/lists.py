@@ -40,7 +40,6 @@ class Lists:
         n = len(cgs)
         self.cgs, self.query, self.capacity = cgs, query, capacity
         self.items: Ints = np.empty((n, capacity + BATCH), np.int32)
-        self.scores: Floats = np.empty((n, capacity + BATCH), np.float32)
         self.lengths: Ints = np.zeros(n, np.int32)
         self.ended = np.zeros(n, np.bool_)
         self.dropped: list[str] = []
@@ -49,6 +48,7 @@ class Lists:
         """Where it is said which generator is being asked; lists that one thread fetches may share it."""
         self._cursors: list[Cursor | None] = [None] * n
         """Of lists that are fetched bit by bit."""
+        self._pieces: list[list[Candidates]] = [[] for _ in cgs]
 
     def __len__(self) -> int:
         return len(self.cgs)
@@ -74,7 +74,8 @@ class Lists:
             return
         start = int(self.lengths[row])
         stop = start + len(piece)
-        self.items[row, start:stop], self.scores[row, start:stop] = piece.items, piece.scores
+        self.items[row, start:stop] = piece.items
+        self._pieces[row].append(piece)
         self.lengths[row] = stop
         self.ended[row] = len(piece) < k or stop >= self.capacity
 
@@ -92,18 +93,28 @@ class Lists:
         self.ended[row] = True
         self.dropped.append(self.cgs[row].name)
 
+    def scores(self) -> Floats:
+        """Return the scores of what was fetched, as `items` are laid out; few mixes want them."""
+        scores = np.zeros(self.items.shape, np.float32)
+        for row, pieces in enumerate(self._pieces):
+            if pieces:
+                scores[row, : self.lengths[row]] = np.concatenate([piece.scores for piece in pieces])
+        return scores
+
     def sources(self, items: Ints) -> list[list[Source]]:
         """Return for every item all generators that had it among what was fetched, in their order."""
         of_item: dict[int, list[Source]] = {item: [] for item in items.tolist()}
+        scores = self.scores()
         for row, length in enumerate(self.lengths.tolist()):
             for position, item in enumerate(self.items[row, :length].tolist()):
                 if item in of_item:
-                    of_item[item].append(Source(row, position + 1, self.scores[row, position]))
+                    of_item[item].append(Source(row, position + 1, scores[row, position]))
         return list(of_item.values())
 
     def copy(self) -> "Lists":
         """Return lists to go on with while another thread still waits for a generator: it can change nothing here."""
         other = Lists(self.cgs, self.query, self.capacity)
-        other.items, other.scores, other._cursors = self.items.copy(), self.scores.copy(), [*self._cursors]
+        other.items, other._cursors = self.items.copy(), [*self._cursors]
+        other._pieces = [[*pieces] for pieces in self._pieces]
         other.lengths, other.ended, other.dropped = self.lengths.copy(), self.ended.copy(), [*self.dropped]
         return other

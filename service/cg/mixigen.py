@@ -128,7 +128,7 @@ def _by_shares(lists: Lists, recipe: Recipe) -> Blend:
     while (row := mix_kernels.merge_by_shares(merged, shares, *_fetched(lists))) != COMPLETE:
         lists.pull(row, depths[row])
     size = merged.given.sum()
-    return _blend(merged, lists, lists.scores[merged.cg[:size], merged.position[:size]])
+    return _blend(merged, lists, lists.scores()[merged.cg[:size], merged.position[:size]])
 
 
 def _shares(recipe: Recipe, n_cgs: int) -> Doubles:

@@ -29,7 +29,7 @@ class PopularRanking:
     def top(self, k: int) -> Candidates:
         """Walk down the order until k eligible items are found."""
         found = kernels.first_eligible(self._order, self._filters.excluded, self._filters.allowed, k)
-        return Candidates(found, self._scores[found])
+        return Candidates(found, self._scores.take(found))
 
 
 class Popular:

@@ -96,7 +96,7 @@ def test_round_robin_by_hand():
 @pytest.mark.parametrize("strategy", ["round_robin", "quota"])
 def test_without_a_score_of_the_blend_it_is_the_generators_own(strategy):
     found, made = blend(strategy, [[1, 2, 3], [1, 4], [5, 6, 7]], 6)
-    own = [made.scores[row, position] for _, row, position in picks(found)]
+    own = [made.scores()[row, position] for _, row, position in picks(found)]
     assert found.score.tolist() == own
     assert own[0] == 1.0
 
