@@ -108,12 +108,14 @@ class _Run:
         self.over = True
 
 
-async def _drive(url: str, paths: Sequence[str], seconds: float, rate: float | None, seed: int) -> Result:
+async def _drive(
+    url: str, paths: Sequence[str], seconds: float, rate: float | None, seed: int, n_connections: int
+) -> Result:
     host, port = urlsplit(url).hostname or "127.0.0.1", urlsplit(url).port or 80
     requests = [f"GET {path} HTTP/1.1\r\nhost: {host}:{port}\r\n\r\n".encode() for path in paths]
     run = _Run(requests, seconds, rate, seed)
     loop = asyncio.get_running_loop()
-    connections = [await loop.create_connection(lambda: _Connection(run), host, port) for _ in range(CONNECTIONS)]
+    connections = [await loop.create_connection(lambda: _Connection(run), host, port) for _ in range(n_connections)]
     await run.go()
     for transport, _ in connections:
         transport.abort()
@@ -128,13 +130,15 @@ def drive(
     seed: int,
     cores: set[int] | None = None,
     rate: float | None = None,
+    *,
+    connections: int = CONNECTIONS,
 ) -> Result:
     """Run the client in a process of its own; rate in requests/s, None: as fast as it goes."""
     with tempfile.NamedTemporaryFile("w", suffix=".txt") as file:
         file.write("\n".join(paths))
         file.flush()
         command = [sys.executable, "-m", "loadtest.client", url, "--paths", file.name, "--seconds", str(seconds)]
-        command += ["--seed", str(seed)] + (["--rate", str(rate)] if rate else [])
+        command += ["--seed", str(seed), "--connections", str(connections)] + (["--rate", str(rate)] if rate else [])
         done = subprocess.run(pinned(command, cores), capture_output=True, text=True, check=False)
     if done.returncode:
         raise LoadError(f"the client failed (exit status {done.returncode}): {done.stderr}")
@@ -149,9 +153,10 @@ def main() -> None:
     parser.add_argument("--rate", type=float, help="requests per second; absent: as fast as answers come")
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--connections", type=int, default=CONNECTIONS)
     args = parser.parse_args()
     paths = args.paths.read_text().splitlines()
-    found = uvloop.run(_drive(args.url, paths, args.seconds, args.rate, args.seed))
+    found = uvloop.run(_drive(args.url, paths, args.seconds, args.rate, args.seed, args.connections))
     print(json.dumps(dataclasses.asdict(found)))
 
 

@@ -12,7 +12,8 @@ from typing import Any
 import uvicorn
 from fastapi import FastAPI, Response
 
-from service.__main__ import SERVER_OPTIONS, listen
+from service.__main__ import SERVER_OPTIONS
+from service.listening import listen
 
 BYTES = "LOADTEST_FLOOR_BYTES"
 

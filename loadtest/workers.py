@@ -1,10 +1,10 @@
 """What a second worker costs: memory of each, processor time and throughput with one and with two.
 
-    python -m loadtest.workers --store DIR [--case slim] [--seconds 3] [--json FILE]
+    python -m loadtest.workers --store DIR [--case slim] [--apart] [--seconds 3] [--json FILE]
 
-Both servers run on all cores but the last, the client (16 connections, users uniformly at random) on the last one;
-with two cores that is one for two workers, so throughput can grow only where there are more. "Model memory" are
-the pages of the store's files that a worker has touched: RSS counts them in every worker, PSS splits them.
+Servers and client (16 connections for each worker, users uniformly at random) run on all cores; with --apart the
+client has the last one for itself: with two cores that leaves one for two workers, where throughput cannot grow. "Model
+memory" are the pages of the store's files that a worker has touched: RSS counts them in every worker, PSS splits them.
 """
 
 import argparse
@@ -22,6 +22,7 @@ from loadtest.servers import Server
 from training.tables import markdown
 
 SAMPLE = 5000
+CONNECTIONS = 16
 
 
 @dataclass(frozen=True)
@@ -49,40 +50,41 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--store", type=Path, default=Path("models_store"))
     parser.add_argument("--case", default="slim", help="generator, or mix")
+    parser.add_argument("--apart", action="store_true", help="the client on a core of its own")
     parser.add_argument("--n", type=int, default=100)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=3.0)
     parser.add_argument("--json", type=Path)
     args = parser.parse_args()
-    rows = measure(args.store, args.case, args.n, args.rounds, args.seconds)
+    rows = measure(args.store, args.case, args.n, args.rounds, args.seconds, args.apart)
     print(report(rows))
     if args.json:
         args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1))
 
 
-def measure(store: Path, case: str, n: int, rounds: int, seconds: float) -> list[Row]:
+def measure(store: Path, case: str, n: int, rounds: int, seconds: float, apart: bool) -> list[Row]:
     """Drive a server with one worker and one with two in turn."""
     users = paths.sample(paths.users_of(store), SAMPLE, seed=0)
     asked = [paths.mix(u, f"n={n}") if case == "mix" else paths.candidates(u, f"cg={case}&n={n}") for u in users]
     last = (os.cpu_count() or 1) - 1
-    cores, own = (set(range(last)), {last}) if last else (None, None)
+    cores, own = (set(range(last)), {last}) if last and apart else (None, None)
     with servers.service(store, cores, 1) as one, servers.service(store, cores, 2) as two:
-        for server in (one, two):
-            _drive(server, asked, seconds, 0, own)
-        shots = [[_drive(server, asked, seconds, seed, own) for server in (one, two)] for seed in range(1, rounds + 1)]
-        print(f"client on core {last}, servers on the others", file=sys.stderr)
-        return [
-            _row(place + 1, server, [shot[place] for shot in shots], store) for place, server in ((0, one), (1, two))
-        ]
+        servers_of = {1: one, 2: two}
+        shots: dict[int, list[tuple[float, float]]] = {1: [], 2: []}
+        for seed in range(rounds + 1):  # the first is to warm up
+            for workers, server in servers_of.items():
+                shots[workers].append(_drive(server, asked, seconds, seed, own, CONNECTIONS * workers))
+        print(f"client on core {last}, servers on the others" if own else "all on all cores", file=sys.stderr)
+        return [_row(workers, server, shots[workers][1:], store) for workers, server in servers_of.items()]
 
 
 def _drive(
-    server: Server, asked: Sequence[str], seconds: float, seed: int, cores: set[int] | None
+    server: Server, asked: Sequence[str], seconds: float, seed: int, cores: set[int] | None, connections: int
 ) -> tuple[float, float]:
     """Return requests per second, and microseconds of processor time of one."""
     drive = wrk.drive if wrk.installed() else client.drive
     before = server.cpu_seconds()
-    result = drive(server.url, asked, seconds, seed, cores)
+    result = drive(server.url, asked, seconds, seed, cores, connections=connections)
     return result.per_second, 1e6 * (server.cpu_seconds() - before) / result.requests
 
 

@@ -33,13 +33,21 @@ def installed() -> bool:
     return shutil.which("wrk") is not None
 
 
-def drive(url: str, paths: Sequence[str], seconds: float, seed: int, cores: set[int] | None = None) -> Result:
+def drive(
+    url: str,
+    paths: Sequence[str],
+    seconds: float,
+    seed: int,
+    cores: set[int] | None = None,
+    *,
+    connections: int = CONNECTIONS,
+) -> Result:
     """Ask for paths at random over a few connections, each sending its next request when it has its answer."""
     with tempfile.TemporaryDirectory() as folder:
         script, list_of_paths = Path(folder, "requests.lua"), Path(folder, "paths")
         script.write_text(_SCRIPT)
         list_of_paths.write_text("\n".join(paths))
-        limits = ["-t1", f"-c{CONNECTIONS}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
+        limits = ["-t1", f"-c{connections}", f"-d{max(1, round(seconds))}s", "--timeout", "30s"]
         command = ["wrk", *limits, "-s", str(script), url, str(list_of_paths), str(seed)]
         done = subprocess.run(pinned(command, cores), capture_output=True, text=True, check=False)
     line = next((line for line in done.stdout.splitlines() if line.startswith("RESULT ")), None)

@@ -3,18 +3,17 @@
 import argparse
 import os
 import signal
-import socket
 import sys
 from collections.abc import Mapping
 from typing import Any, NoReturn
 
 from service import environment, kernel_cache
 from service.errors import CandgenError
+from service.listening import BACKLOG, listen
 from service.settings import PREFIX, Settings, read
 from service.workers import run_folder
 
 _FLAGS = ("store", "host", "port", "workers")
-_BACKLOG = 2048
 _LONGEST_GOODBYE = 10
 """Seconds that open answers may take once the worker has stopped listening."""
 SERVER_OPTIONS: Mapping[str, Any] = {
@@ -24,7 +23,7 @@ SERVER_OPTIONS: Mapping[str, Any] = {
     "log_level": "warning",
     "access_log": False,
     "server_header": False,
-    "backlog": _BACKLOG,
+    "backlog": BACKLOG,
     "proxy_headers": False,
     "timeout_graceful_shutdown": _LONGEST_GOODBYE,
 }
@@ -39,7 +38,7 @@ class _Parser(argparse.ArgumentParser):
 def main(arguments: list[str] | None = None) -> None:
     """Serve until SIGTERM or SIGINT (exit status 0); a usage error is one line and status 2."""
     settings = _settings(arguments)
-    listener = listen(settings.host, settings.port)
+    listener = _listener(settings)
     try:
         environment.prepare()
         kernel_cache.forget_stale(kernel_cache.SERVICE)
@@ -57,7 +56,7 @@ def main(arguments: list[str] | None = None) -> None:
         _serve(settings, listener)
 
 
-def _serve(settings: Settings, listener: socket.socket) -> None:
+def _serve(settings: Settings, listener: Any) -> None:
     import uvicorn  # after environment.prepare
     from uvicorn.supervisors import Multiprocess
 
@@ -73,6 +72,14 @@ def _serve(settings: Settings, listener: socket.socket) -> None:
         uvicorn.Server(config).run(sockets=[listener])
 
 
+def _listener(settings: Settings) -> Any:
+    try:
+        return listen(settings.host, settings.port, settings.workers)
+    except OSError as error:
+        reason = error.strerror or str(error)
+        _fail(f"cannot listen on {settings.host}:{settings.port} ({reason}); choose another --port or --host")
+
+
 def _settings(arguments: list[str] | None) -> Settings:
     parser = _Parser(prog="python -m service", description=__doc__)
     for name in _FLAGS:
@@ -86,18 +93,6 @@ def _settings(arguments: list[str] | None) -> Settings:
     if not settings.store.is_dir():
         _fail(f"{settings.store}: no such folder; make a store with `python -m training pipeline`")
     return settings
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """Return a listening socket that worker processes can inherit; port 0: a free one."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    try:
-        listener = socket.create_server((host, port), family=family, backlog=_BACKLOG)
-    except OSError as error:
-        reason = error.strerror or str(error)
-        _fail(f"cannot listen on {host}:{port} ({reason}); choose another --port or --host")
-    listener.set_inheritable(True)
-    return listener
 
 
 def _fail(message: str) -> NoReturn:

@@ -27,7 +27,7 @@ def test_another_list_is_not_compared():
 
 
 def test_two_workers_share_what_is_mapped(store):
-    one, two = rows = workers.measure(store.root, "slim", n=10, rounds=1, seconds=0.5)
+    one, two = rows = workers.measure(store.root, "slim", n=10, rounds=1, seconds=0.5, apart=False)
     assert (len(one.pss_mb), len(two.pss_mb)) == (1, 2)
     assert min(*one.model_rss_mb, *two.model_rss_mb) > 0
     assert two.model_mb < sum(two.model_rss_mb), "a page that both have is counted once"

@@ -114,11 +114,41 @@ def test_usage_errors_are_one_line_and_status_2(
     assert message in printed.err
 
 
-def test_a_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def connections(pid: int, port: int) -> int:
+    """How many connections to a port a process has accepted."""
+    lines = [line.split() for line in Path(f"/proc/{pid}/net/tcp").read_text().splitlines()[1:]]
+    established = {fields[9] for fields in lines if fields[3] == "01" and int(fields[1].split(":")[1], 16) == port}
+    files = [file.readlink().name for file in Path(f"/proc/{pid}/fd").iterdir() if file.is_symlink()]
+    return len({name.removeprefix("socket:[").removesuffix("]") for name in files} & established)
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere workers share a socket")
+def test_a_burst_of_connections_is_dealt_out_to_all_workers(tmp_path: Path) -> None:
+    tiny_store(tmp_path)
+    process = start("--store", str(tmp_path), "--port", "0", "--workers", "2")
+    assert process.stderr is not None
+    try:
+        address = re.search(r"http://127\.0\.0\.1:\d+", process.stderr.readline())[0]
+        port, pids = int(address.rpartition(":")[2]), wait_for_workers(address, 2)
+        with contextlib.ExitStack() as opened:
+            for _ in range(40):
+                opened.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+            end = time.monotonic() + 10
+            while sum(counts := [connections(pid, port) for pid in pids]) < 40 and time.monotonic() < end:
+                time.sleep(0.05)
+            assert sum(counts) == 40
+            assert min(counts) >= 5  # of 20 on average
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+
+
+@pytest.mark.parametrize("workers", [1, 2])
+def test_a_port_in_use(tmp_path: Path, capsys: pytest.CaptureFixture[str], workers: int) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(SystemExit) as caught:
-            main(["--store", str(tmp_path), "--port", str(port)])
+            main(["--store", str(tmp_path), "--port", str(port), "--workers", str(workers)])
     assert caught.value.code == 2
     assert f"cannot listen on 127.0.0.1:{port}" in capsys.readouterr().err
 
