@@ -41,20 +41,6 @@ def new_merge(n: int, n_cgs: int, n_items: int) -> Merged:
 
 
 @njit(nogil=True, cache=True)
-def _best_by_curve(curves: Doubles, heads: Ints, lengths: Ints, ended: Bools) -> int:
-    """Return the list whose head scores highest; equal scores: the lower position, then the first list."""
-    best, best_score = NONE, -np.inf
-    for row in range(len(heads)):
-        head = heads[row]
-        if ended[row] and head >= lengths[row]:
-            continue
-        score = curves[row, min(head, curves.shape[1] - 1)]
-        if best == NONE or score > best_score or (score == best_score and head < heads[best]):
-            best, best_score = row, score
-    return best
-
-
-@njit(nogil=True, cache=True)
 def _best_by_share(shares: Doubles, heads: Ints, given: Ints, lengths: Ints, ended: Bools) -> int:
     """Return the list that is furthest behind its share (Sainte-Laguë's method); equal: the first list."""
     best, best_claim = NONE, np.inf
@@ -68,54 +54,67 @@ def _best_by_share(shares: Doubles, heads: Ints, given: Ints, lengths: Ints, end
 
 
 @njit(nogil=True, cache=True)
-def _take(merged: Merged, row: int, item: int, score: float) -> bool:
-    """Move a list's head on; give its item the next place unless it has one. Return whether it was given."""
-    head = merged.heads[row]
-    merged.heads[row] = head + 1
-    if merged.taken[item]:
-        return False
-    size = merged.given.sum()
-    merged.taken[item] = True
-    merged.item[size], merged.cg[size], merged.position[size], merged.score[size] = item, row, head, score
-    merged.given[row] += 1
-    return True
-
-
-@njit(nogil=True, cache=True)
 def merge_by_curves(merged: Merged, curves: Doubles, items: Ints, lengths: Ints, ended: Bools) -> int:
     """Go on until all places are taken or all lists have ended; return COMPLETE, or the list to be fetched.
 
-    curves (n_cgs, positions): score of each list's positions; beyond them the last one holds.
+    curves (n_cgs, positions): score of each list's positions, finite; beyond them the last one holds. Of heads that
+    score the same the lower position comes first, then the first list. All in one function: a call would count
+    references to its arrays, which takes longer than all else that is done for an item.
     """
-    size = merged.given.sum()
-    while size < len(merged.item):
-        row = _best_by_curve(curves, merged.heads, lengths, ended)
-        if row == NONE or merged.heads[row] >= lengths[row]:
-            return row
-        head = merged.heads[row]
-        size += _take(merged, row, items[row, head], curves[row, min(head, curves.shape[1] - 1)])
+    item_at, cg_at, position_at, score_at, heads, given, taken = merged
+    n_cgs, last, size, scores = len(curves), curves.shape[1] - 1, given.sum(), np.empty(len(curves))
+    for row in range(n_cgs):
+        scores[row] = curves[row, min(heads[row], last)] if not ended[row] or heads[row] < lengths[row] else -np.inf
+    while size < len(item_at):
+        best, score = NONE, -np.inf
+        for row in range(n_cgs):
+            own = scores[row]
+            if own > score or (own == score and best != NONE and heads[row] < heads[best]):
+                best, score = row, own
+        if best == NONE or heads[best] >= lengths[best]:
+            return best
+        head = heads[best]
+        item = items[best, head]
+        if not taken[item]:
+            taken[item] = True
+            item_at[size], cg_at[size], position_at[size], score_at[size] = item, best, head, score
+            given[best] += 1
+            size += 1
+        heads[best] = head + 1
+        scores[best] = curves[best, min(head + 1, last)] if not ended[best] or head + 1 < lengths[best] else -np.inf
     return COMPLETE
 
 
 @njit(nogil=True, cache=True)
 def merge_by_shares(merged: Merged, shares: Doubles, items: Ints, lengths: Ints, ended: Bools) -> int:
     """Do the same with places given by shares (n_cgs,), each above 0."""
-    size = merged.given.sum()
-    while size < len(merged.item):
-        row = _best_by_share(shares, merged.heads, merged.given, lengths, ended)
-        if row == NONE or merged.heads[row] >= lengths[row]:
+    item_at, cg_at, position_at, _, heads, given, taken = merged
+    size = given.sum()
+    while size < len(item_at):
+        row = _best_by_share(shares, heads, given, lengths, ended)
+        if row == NONE or heads[row] >= lengths[row]:
             return row
-        size += _take(merged, row, items[row, merged.heads[row]], 0.0)
+        item = items[row, heads[row]]
+        if not taken[item]:
+            taken[item] = True
+            item_at[size], cg_at[size], position_at[size] = item, row, heads[row]
+            given[row] += 1
+            size += 1
+        heads[row] += 1
     return COMPLETE
 
 
 @njit(nogil=True, cache=True)
 def planned_depths(curves: Doubles, n: int) -> Ints:
     """Return how many of n places each list would get if none ended and no item came twice."""
-    heads = np.zeros(len(curves), np.int32)
-    lengths, ended = heads.copy(), np.zeros(len(curves), np.bool_)
+    heads, scores = np.zeros(len(curves), np.int32), curves[:, 0].copy()
     for _ in range(n):
-        heads[_best_by_curve(curves, heads, lengths, ended)] += 1
+        best = 0
+        for row in range(1, len(heads)):
+            if scores[row] > scores[best] or (scores[row] == scores[best] and heads[row] < heads[best]):
+                best = row
+        heads[best] += 1
+        scores[best] = curves[best, min(heads[best], curves.shape[1] - 1)]
     return heads
 
 

@@ -28,7 +28,9 @@ class PopularRanking:
 
     def top(self, k: int) -> Candidates:
         """Walk down the order until k eligible items are found."""
-        found = kernels.first_eligible(self._order, self._filters.excluded, self._filters.allowed, k)
+        excluded, allowed = self._filters.excluded, self._filters.allowed
+        is_whole = not (len(excluded) or len(allowed))
+        found = self._order[:k] if is_whole else kernels.first_eligible(self._order, excluded, allowed, k)
         return Candidates(found, self._scores.take(found))
 
 
