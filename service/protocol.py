@@ -23,8 +23,10 @@ ASGI scopes and returns for each an answer that needs no waiting, or None: ask t
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
 _MOST_PASSED = 8
-_MOST_TOGETHER, _LONGEST_TURN = 16, 0.004
-"""Requests that are answered together, and about how many seconds that may take: the first waits for the last."""
+_MOST_TOGETHER, _LONGEST_TURN, _LONGEST_OF_MIXES = 16, 0.002, 0.004
+"""Requests that are answered together, and about how many seconds that may take, more where the first of them is a mix:
+the first waits for the last, but mixes gain more by it."""
+_MIX = "/mix/"
 _WEIGHT = 0.1
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
@@ -69,7 +71,8 @@ class Turns:
             self._begun = False
             return
         self._loop.call_soon(self._next)
-        most = max(1, min(_MOST_TOGETHER, int(_LONGEST_TURN / self._each) if self._each else 1))
+        longest = self._waiting[0].protocol.longest_turn(self._waiting[0])
+        most = max(1, min(_MOST_TOGETHER, int(longest / self._each) if self._each else 1))
         if self._arrived and len(self._waiting) > most and self._passed < _MOST_PASSED:
             self._arrived = False
             self._passed += 1
@@ -181,6 +184,10 @@ class Protocol(HttpToolsProtocol):
         if started.long_way or not cycle.keep_alive or cycle.waiting_for_100_continue or self.flow.write_paused:
             return False
         return not (self._drain and self._drain.begun) and AT_ONCE in self.app_state
+
+    def longest_turn(self, started: Started) -> float:
+        """How many seconds a turn may take that begins with this request."""
+        return _LONGEST_OF_MIXES if started.cycle.scope["path"].startswith(_MIX) else _LONGEST_TURN
 
     def at_once(self, scopes: Sequence[Any]) -> Sequence[Written | None]:
         """Ask the application for what needs no waiting."""

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -129,6 +130,9 @@ class Asked:
     def may_answer_at_once(self, started: Started) -> bool:
         return not started.long_way
 
+    def longest_turn(self, _: Started) -> float:
+        return protocol._LONGEST_TURN
+
     def at_once(self, scopes: list[int]) -> list[Any]:
         time.sleep(self.seconds * len(scopes))
         self.log.append(scopes)
@@ -173,6 +177,12 @@ def test_so_many_as_a_turn_has_time_for(monkeypatch):
     assert all(1 <= len(turn[0]) <= 2 for turn in found)
     assert [len(turn[0]) for turn in turns(list(range(0, 6, 2)), 2 * protocol._LONGEST_TURN)] == [1, 1, 1]
     assert max(len(turn[0]) for turn in turns(list(range(0, 60, 2)))) <= protocol._MOST_TOGETHER
+
+
+def test_a_turn_that_begins_with_a_mix_may_take_longer():
+    of = {path: Started(None, SimpleNamespace(scope={"path": path}), None) for path in ("/mix/1", "/candidates/1")}
+    longest = [protocol.Protocol.longest_turn(None, of[path]) for path in of]
+    assert longest == [protocol._LONGEST_OF_MIXES, protocol._LONGEST_TURN]
 
 
 def test_of_those_that_cannot_be_answered_at_once_a_turn_starts_one(monkeypatch):
