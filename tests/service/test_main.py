@@ -47,7 +47,7 @@ def wait_for_workers(address: str, n: int, seconds: float = 150) -> set[int]:
     end = time.monotonic() + seconds
     ready: set[int] = set()
     while len(ready) < n:
-        with contextlib.suppress(OSError):  # the port is open before the first worker is up
+        with contextlib.suppress(OSError):  # the workers are not up yet
             answered = get(f"{address}/releases")["workers"]
             ready |= {worker["pid"] for worker in answered if worker["release"]}
         if time.monotonic() > end:
