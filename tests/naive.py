@@ -234,21 +234,25 @@ def score_compact(W, items, weights):
     exact = weights * W.scales[items]
     units = np.floor(exact / (exact.max(initial=0) / np.float32(127) or 1) + np.float32(0.5)).astype(int)
     unread = {u for u in set(units.tolist()) if 20 * (units[units <= u] ** 2).sum() <= (units**2).sum()}
-    whole, largest = compact_matrix(W), compact_matrix(W._replace(scales=0 * W.scales))
-    rows = [largest[i] if u in unread else whole[i] for i, u in zip(items, units, strict=True)]
-    return sum((weight * row for weight, row in zip(weights, rows, strict=True)), np.zeros(len(W.scales)))
+    scores = np.zeros(len(W.scales))
+    for i, u, weight in zip(items, units, weights, strict=True):
+        scores += weight * compact_row(W if u not in unread else W._replace(scales=0 * W.scales), i)
+    return scores
 
 
 def compact_matrix(W):
     """The dense matrix that compact weights stand for."""
-    n = len(W.scales)
-    dense = np.zeros((n, n))
-    for i in range(n):
-        for h, j in enumerate(W.columns):
-            line, place = divmod(h, 128)
-            half, group, lane, byte = place // 64, place // 16 % 4, place // 4 % 4, place % 4
-            code = W.codes[i, 64 * line + 16 * lane + 4 * group + byte] >> (4 * half)
-            dense[i, j] = (int(code) % 16 - 7) * W.scales[i]
-        for entry in range(W.indptr[i], W.indptr[i + 1]):
-            dense[i, W.largest_columns[entry]] += W.largest[entry]
-    return dense
+    return np.stack([compact_row(W, i) for i in range(len(W.scales))])
+
+
+def compact_row(W, i):
+    """One of its rows."""
+    row = np.zeros(len(W.scales))
+    for h, j in enumerate(W.columns):
+        line, place = divmod(h, 128)
+        half, group, lane, byte = place // 64, place // 16 % 4, place // 4 % 4, place % 4
+        code = W.codes[i, 64 * line + 16 * lane + 4 * group + byte] >> (4 * half)
+        row[j] = (int(code) % 16 - 7) * W.scales[i]
+    for entry in range(W.indptr[i], W.indptr[i + 1]):
+        row[W.largest_columns[entry]] += W.largest[entry]
+    return row
