@@ -152,7 +152,7 @@ def cg_rows(schema: MixSchema) -> Floats:
     return np.hstack([np.eye(len(schema.cgs)), acceptance]).astype(np.float32)
 
 
-def own_columns(lengths: Floats, habits: Floats | None, schema: MixSchema) -> Floats:
+def _own_columns(lengths: Floats, habits: Floats | None, schema: MixSchema) -> Floats:
     """Return (n_cgs, 1 + habits): what a request says of each generator; habits None: of nobody known."""
     own = np.zeros((len(lengths), 1 + len(schema.habits)), np.float32)
     own[:, 0] = lengths
@@ -172,7 +172,7 @@ def rows(request_vector: Floats, schema: MixSchema, lengths: Floats, habits: Flo
     result[:, :, :first] = request_vector
     own = first + n + 1
     result[:, :, first:own] = cg_rows(schema)[:, None, :]
-    result[:, :, own:-1] = own_columns(np.asarray(lengths), habits, schema)[:, None, :]
+    result[:, :, own:-1] = _own_columns(np.asarray(lengths), habits, schema)[:, None, :]
     result[:, :, -1] = np.arange(1, depth + 1)
     return result.reshape(n * depth, -1)
 

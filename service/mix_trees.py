@@ -130,6 +130,24 @@ def _rises(
 
 
 @njit(nogil=True, cache=True)
+def _features(request: Floats, lengths: Floats, habits: Floats, cgs: Ints, of_cgs: Floats, first: int) -> Floats:
+    """Return the features (n_features, LANES) of generators first … of cgs, but the position; the last comes again."""
+    n_request, n_own, n_habits = len(request), of_cgs.shape[1], habits.shape[1]
+    X = np.empty((n_request + n_own + 1 + n_habits, LANES), np.float32)
+    for lane in range(LANES):
+        place = min(first + lane, len(cgs) - 1)
+        cg = cgs[place]
+        for column in range(n_request):
+            X[column, lane] = request[column]
+        for column in range(n_own):
+            X[n_request + column, lane] = of_cgs[cg, column]
+        X[n_request + n_own, lane] = lengths[place]
+        for column in range(n_habits):
+            X[n_request + n_own + 1 + column, lane] = habits[cg, column]
+    return X
+
+
+@njit(nogil=True, cache=True)
 def curves_of(
     request: Floats,
     lengths: Floats,
@@ -155,26 +173,15 @@ def curves_of(
     asks, never true where it asks for the position, which tree, … (Steps) tell. If no tree rises with the position,
     neither does the sum: adding numbers ≤ 0 never rounds upwards.
     """
-    n_request, n_cgs, n_own, n_habits = len(request), len(of_cgs), of_cgs.shape[1], habits.shape[1]
-    values = np.empty(n_request + n_cgs * n_habits, np.float32)
-    values[:n_request] = request
-    values[n_request:] = habits.reshape(habits.size)
+    values = np.empty(len(request) + habits.size, np.float32)  # `mix_segments.values_of`
+    values[: len(request)] = request
+    values[len(request) :] = habits.reshape(habits.size)
     start = mean_curves(values, segment_feature, segment_border, segment_children, segment_curves)
-    curves, X = np.empty((len(cgs), start.shape[1])), np.empty((n_request + n_own + 1 + n_habits, LANES), np.float32)
+    curves = np.empty((len(cgs), start.shape[1]))
     for first in range(0, len(cgs), LANES):
-        lanes = min(LANES, len(cgs) - first)
-        for lane in range(LANES):
-            place = min(first + lane, len(cgs) - 1)  # the last comes again
-            cg = cgs[place]
-            for column in range(n_request):
-                X[column, lane] = request[column]
-            for column in range(n_own):
-                X[n_request + column, lane] = of_cgs[cg, column]
-            X[n_request + n_own, lane] = lengths[place]
-            for column in range(n_habits):
-                X[n_request + n_own + 1 + column, lane] = habits[cg, column]
-        rises = _rises(_leaves(X, columns, borders), leaf_values, tree, rise_at, before, after, start.shape[1])
-        for lane in range(lanes):
+        leaves = _leaves(_features(request, lengths, habits, cgs, of_cgs, first), columns, borders)
+        rises = _rises(leaves, leaf_values, tree, rise_at, before, after, start.shape[1])
+        for lane in range(min(LANES, len(cgs) - first)):
             curve, own, total = curves[first + lane], start[cgs[first + lane]], 0.0
             for position in range(len(curve)):
                 total += rises[position, lane]
