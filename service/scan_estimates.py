@@ -133,7 +133,7 @@ def estimate_some(
 ) -> Floats:
     """Return Estimates, joined, of queries first … first + count − 1, one below the other, before `finish`.
 
-    count: MANY at most; all these are looked at together, as FEW or as MANY, so queries.codes must go on as far.
+    count: MANY at most; they are looked at as one, as FEW or as MANY, so queries.codes must go on as far.
     """
     n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
     dots, joined = np.empty((MANY, _DOTS), np.int32), np.empty((count, n + -(-n // STACK)), np.float32)
@@ -142,7 +142,9 @@ def estimate_some(
         stop = min(begin + _DOTS, n)
         for lane in range(0, stop - begin, LANES):
             at = (begin + lane) // LANES * steps * 2 * BYTES
-            if count <= FEW:
+            if count == 1:
+                block_dots(packed, at, steps, codes, apart, all_dots, lane, _DOTS)
+            elif count <= FEW:
                 block_dots_of_few(packed, at, steps, codes, apart, all_dots, lane, _DOTS)
             else:
                 block_dots_of_many(packed, at, steps, codes, apart, all_dots, lane, _DOTS)
