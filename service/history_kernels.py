@@ -14,7 +14,8 @@ _LOGS = np.log2(1.0 + np.arange(1024)).astype(np.float32)
 
 
 @njit(nogil=True, cache=True, inline="always")
-def _weight(count: int, weighting: int) -> np.float32:
+def weight(count: int, weighting: int) -> np.float32:
+    """Return the value of an item that was had so many times."""
     if weighting == _BINARY:
         return np.float32(1)
     if weighting == _COUNT:
@@ -27,7 +28,7 @@ def weigh(counts: Ints, weighting: int) -> Floats:
     """Return the value of each interaction; weighting: one of WEIGHTINGS."""
     weights = np.empty(len(counts), np.float32)
     for place in range(len(counts)):
-        weights[place] = _weight(counts[place], weighting)
+        weights[place] = weight(counts[place], weighting)
     return weights
 
 
@@ -40,7 +41,7 @@ def known(items: Ints, counts: Ints, to_model: Ints, weighting: int) -> tuple[In
     own, weights, size = np.empty(len(items), np.int32), np.empty(len(items), np.float32), 0
     for place in range(len(items)):
         item = to_model[items[place]] if len(to_model) else items[place]
-        own[size], weights[size] = item, _weight(counts[place], weighting)
+        own[size], weights[size] = item, weight(counts[place], weighting)
         size += item >= 0
     return own[:size], weights[:size]
 

@@ -8,73 +8,60 @@ import numpy as np
 from numba import njit
 
 from service.array_types import Bools, Doubles, Floats, Ints, Longs
+from service.history_kernels import weight
 from service.kernels import holds
+from service.reaching import reaching
+from service.top_kernels import bar, best_first
 
 Seconds = Longs
 
 _PLACE_BITS = 24
-"""Of a key; the rest is for seconds (34,000 years) or a score."""
+"""Of a key; the rest is for seconds (34,000 years)."""
 
 
-@njit(nogil=True, cache=True, inline="always")  # a call would count references to its arrays
-def _is_eligible(item: int, known: Bools, excluded: Ints, allowed: Bools) -> bool:
-    if (len(known) and not known[item]) or (len(allowed) and not allowed[item]):
-        return False
-    return not (len(excluded) and holds(excluded, item))
+@njit(nogil=True, cache=True)
+def _eligible(items: Ints, known: Bools, excluded: Ints, allowed: Bools) -> Ints:
+    """Return the places of items that may be returned: a pass for each reason, most of which are seldom there."""
+    places, size = np.empty(len(items), np.int32), 0
+    for place in range(len(items)):
+        places[size] = place
+        size += len(known) == 0 or known[items[place]]
+    if len(allowed):
+        places, size = places[:size], 0
+        for place in places:
+            places[size] = place
+            size += allowed[items[place]]
+    if len(excluded):
+        places, size = places[:size], 0
+        for place in places:
+            places[size] = place
+            size += not holds(excluded, items[place])
+    return places[:size]
 
 
 @njit(nogil=True, cache=True)
 def count_eligible(items: Ints, known: Bools, excluded: Ints, allowed: Bools) -> int:
     """Return how many items may be returned."""
-    count = 0
-    if not len(excluded) and not len(allowed):  # seen items allowed, no filter: the usual way to a mix
-        for item in items:
-            count += not len(known) or known[item]
-        return count
-    for item in items:
-        count += _is_eligible(item, known, excluded, allowed)
-    return count
+    return len(_eligible(items, known, excluded, allowed))
 
 
 @njit(nogil=True, cache=True)
-def _half_lives(last: Seconds, half_life: float) -> Doubles:
-    """Return how many half-lives each is later than the latest: none or fewer."""
-    latest, found = last.max(), np.empty(len(last))
-    for place in range(len(last)):
-        found[place] = (last[place] - latest) / half_life
+def half_lives(last: Seconds, starts: Ints, half_life: float) -> Doubles:
+    """Return how many half-lives each is later than the latest of its history: none or fewer.
+
+    last[starts[q] : starts[q + 1]]: history q; half_life: in seconds, may be infinite.
+    """
+    found = np.empty(len(last))
+    for q in range(len(starts) - 1):
+        own = last[starts[q] : starts[q + 1]]
+        latest = own.max() if len(own) else 0
+        for place in range(len(own)):
+            found[starts[q] + place] = (own[place] - latest) / half_life
     return found
 
 
 @njit(nogil=True, cache=True)
-def _keys(items: Ints, scores: Floats, known: Bools, excluded: Ints, allowed: Bools) -> Longs:
-    """Return for every eligible item a key that ascends as scores fall, then with the place.
-
-    The bits of floats ≥ 0 are ordered as they are, so one number holds score and place.
-    """
-    bits, keys, size = scores.view(np.int32), np.empty(len(items), np.int64), 0
-    for place in range(len(items)):
-        if _is_eligible(items[place], known, excluded, allowed):
-            keys[size] = (np.int64(2**31 - 1 - bits[place]) << 32) | place
-            size += 1
-    return keys[:size]
-
-
-@njit(nogil=True, cache=True)
-def _in_order(keys: Longs, items: Ints, scores: Floats, last: Seconds) -> tuple[Ints, Floats]:
-    """Return items and scores in the order of sorted keys, the more recent first among equal scores."""
-    order, begin = keys & 0xFFFFFFFF, 0
-    for end in range(1, len(order) + 1):
-        if end == len(order) or scores[order[end]] != scores[order[begin]]:
-            for place in range(begin + 1, end):
-                if last[order[place - 1]] < last[order[place]]:
-                    _recent_first(order[begin:end], last)
-                    break
-            begin = end
-    return items[order], scores[order]
-
-
-@njit(nogil=True, cache=True)
-def _recent_first(order: Longs, last: Seconds) -> None:
+def _recent_first(order: Ints, last: Seconds) -> None:
     """Sort a part of an order by time, the latest first, what is of one time as it was."""
     latest = last[order].max()
     keys = np.empty(len(order), np.int64)
@@ -84,27 +71,81 @@ def _recent_first(order: Longs, last: Seconds) -> None:
     order[:] = order[keys & (2**_PLACE_BITS - 1)]
 
 
-def rank_own(
-    items: Ints, weights: Floats, last: Seconds, half_life: float, known: Bools, excluded: Ints, allowed: Bools
-) -> tuple[Ints, Floats]:
-    """Return the eligible items by weight · 2^(−age / half_life), the more recent first among equals, then by index.
+@njit(nogil=True, cache=True)
+def _settle_equals(order: Ints, scores: Floats, last: Seconds) -> None:
+    """Put the more recent first among equal scores; scores: falling, of `order`."""
+    begin = 0
+    for end in range(1, len(order) + 1):
+        if end == len(order) or scores[end] != scores[begin]:
+            for place in range(begin + 1, end):
+                if last[order[place - 1]] < last[order[place]]:
+                    _recent_first(order[begin:end], last)
+                    break
+            begin = end
 
-    items: ascending; age: to the last event of all, in the unit of half_life, which may be infinite.
+
+@njit(nogil=True, cache=True)
+def best_own(
+    items: Ints,
+    counts: Ints,
+    last: Seconds,
+    decay: Doubles,
+    weighting: int,
+    known: Bools,
+    excluded: Ints,
+    allowed: Bools,
+    k: int,
+) -> tuple[Ints, Floats]:
+    """Return the best k eligible items by weight · decay, the more recent first among equals, then by index.
+
+    items: ascending; decay: 2^`half_lives`; weighting: one of `history_kernels.WEIGHTINGS`.
     """
-    # NumPy's exp2 and sort use vector instructions: several times as fast as what is compiled here
-    scores = (weights * np.exp2(_half_lives(last, half_life))).astype(np.float32)
-    keys = _keys(items, scores, known, excluded, allowed)
-    keys.sort()
-    found: tuple[Ints, Floats] = _in_order(keys, items, scores, last)
-    return found
+    places = _eligible(items, known, excluded, allowed)
+    scores = np.empty(len(places), np.float32)
+    for rank in range(len(places)):
+        scores[rank] = weight(counts[places[rank]], weighting) * decay[places[rank]]
+    if len(places) > k:
+        enough = reaching(scores, bar(scores, k, k))
+        places, scores = places[enough], scores[enough]
+    order, scores = best_first(places, scores, len(places))
+    _settle_equals(order, scores, last)
+    return items[order[:k]], scores[:k]
+
+
+@njit(nogil=True, cache=True)
+def best_own_of_each(
+    items: Ints,
+    counts: Ints,
+    last: Seconds,
+    starts: Ints,
+    decay: Doubles,
+    weighting: int,
+    known: Bools,
+    excluded: Ints,
+    excluded_starts: Ints,
+    k: int,
+) -> tuple[Ints, Floats, Ints]:
+    """Return `best_own` of b histories: items (b, k), scores (b, k), and how many there are (b,)."""
+    n, all_allowed = len(starts) - 1, np.empty(0, np.bool_)
+    best, scores, sizes = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32)
+    for q in range(n):
+        begin, end = starts[q], starts[q + 1]
+        without = excluded[excluded_starts[q] : excluded_starts[q + 1]]
+        own = items[begin:end], counts[begin:end], last[begin:end], decay[begin:end]
+        found, their = best_own(*own, weighting, known, without, all_allowed, k)
+        sizes[q] = len(found)
+        best[q, : len(found)], scores[q, : len(found)] = found, their
+    return best, scores, sizes
 
 
 def warm_up() -> None:
     """Compile for histories mapped from disk and in memory."""
-    known, allowed = np.ones(1, np.bool_), np.ones(1, np.bool_)
+    known, allowed, starts = np.ones(1, np.bool_), np.ones(1, np.bool_), np.array([0, 1], np.int32)
     for writeable in (True, False):
         items, last = np.zeros(1, np.int32), np.zeros(1, np.int64)
         items.flags.writeable = last.flags.writeable = writeable
+        decay = half_lives(last, starts, 1.0)
         for excluded in (items, np.zeros(1, np.int32)):
-            rank_own(items, np.ones(1, np.float32), last, 1.0, known, excluded, allowed)
+            best_own(items, items, last, decay, 0, known, excluded, allowed, 1)
             count_eligible(items, known, excluded, allowed)
+    best_own_of_each(items.copy(), items.copy(), last.copy(), starts, decay, 0, known, items.copy(), starts, 1)

@@ -132,7 +132,10 @@ class RanksTogether(Protocol):
     """A generator that answers several queries with less work than one after the other."""
 
     def best_of_each(self, queries: Sequence[Query], k: int) -> Sequence[Candidates]:
-        """Return for each query what `rank(query).top(k)` would; if one fails, none is answered."""
+        """Return for each query what `rank(query).top(k)` would; if one fails, none is answered.
+
+        All items are allowed in all of them.
+        """
         ...
 
 
@@ -146,11 +149,11 @@ class ItemMap:
         """Take the release's index of each item of the model, ascending; None if they are the same."""
         self.to_release = to_release
         self.n_release = n_release
-        self._to_model = NO_ITEMS
-        """Empty if they are the same."""
+        self.to_model = NO_ITEMS
+        """(n_release,) the model's item of each, −1 where it has none; empty if they are the same."""
         if to_release is not None:
-            self._to_model = np.full(n_release, -1, np.int32)
-            self._to_model[to_release] = np.arange(len(to_release), dtype=np.int32)
+            self.to_model = np.full(n_release, -1, np.int32)
+            self.to_model[to_release] = np.arange(len(to_release), dtype=np.int32)
 
     def __len__(self) -> int:
         return self.n_release if self.to_release is None else len(self.to_release)
@@ -163,19 +166,19 @@ class ItemMap:
         """Translate the release's items; those that the model does not know are left out."""
         if self.to_release is None or not len(items):
             return items
-        found = self._to_model[items]
+        found = self.to_model[items]
         return found[found >= 0]
 
     def model_history(self, history: History, weighting: str) -> tuple[Ints, Floats]:
         """Return the items of a history that the model knows, translated, and the value of each."""
         of_model: tuple[Ints, Floats] = history_kernels.known(
-            history.items, history.counts, self._to_model, WEIGHTINGS[weighting]
+            history.items, history.counts, self.to_model, WEIGHTINGS[weighting]
         )
         return of_model
 
     def model_rows(self) -> Ints:
         """Return the model's item of each release item, −1 where it has none."""
-        return np.arange(self.n_release, dtype=np.int32) if self.to_release is None else self._to_model
+        return np.arange(self.n_release, dtype=np.int32) if self.to_release is None else self.to_model
 
     def model_filters(self, filters: Filters) -> Filters:
         """Translate filters."""

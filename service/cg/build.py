@@ -10,10 +10,11 @@ from service.artifact import Artifact
 from service.cg.arrays import array, check_rows, in_release
 from service.cg.base import CandidateGenerator, ItemMap
 from service.cg.build_embedding import als, bpr
-from service.cg.linear import LinearItemToItemCG, compact_scorer, dense_scorer, sparse_scorer
+from service.cg.linear import LinearItemToItemCG
 from service.cg.popular import PersonalTop, Popular
 from service.compact_kernels import CompactWeights
 from service.errors import ArtifactError
+from service.linear_kernels import DenseWeights, SparseWeights, Weights
 from service.nibbles import BYTES, NUMBERS
 
 
@@ -29,24 +30,25 @@ def popular(name: str, artifact: Artifact, items: ItemMap) -> Popular:
 
 
 def _linear(name: str, artifact: Artifact, items: ItemMap) -> LinearItemToItemCG:
-    n = len(items)
+    return LinearItemToItemCG(name, _weights(name, artifact, len(items)), items, artifact.manifest.config["weighting"])
+
+
+def _weights(name: str, artifact: Artifact, n: int) -> Weights:
     if "weights" in artifact.arrays:
         W = array(artifact, "weights")
         if W.shape != (n, n):
             raise ArtifactError(f"{name}: weights are {W.shape} for {n} items")
-        score = dense_scorer(W)
-    else:
-        indptr, columns = array(artifact, "weights_indptr"), array(artifact, "weights_columns")
-        values = array(artifact, "weights_values")
-        if len(indptr) != n + 1 or indptr[0] != 0 or (np.diff(indptr) < 0).any():
-            raise ArtifactError(f"{name}: weights_indptr does not describe {n} rows")
-        if not indptr[-1] == len(columns) == len(values):
-            raise ArtifactError(f"{name}: weights_columns and weights_values do not fit weights_indptr")
-        check_rows(f"{name}: weights_columns", columns, n)
-        score = sparse_scorer(indptr, columns, values)
-        if "codes" in artifact.arrays:
-            score = compact_scorer(_compact(name, artifact, indptr, columns, values))
-    return LinearItemToItemCG(name, score, items, artifact.manifest.config["weighting"])
+        return DenseWeights(W)
+    indptr, columns = array(artifact, "weights_indptr"), array(artifact, "weights_columns")
+    values = array(artifact, "weights_values")
+    if len(indptr) != n + 1 or indptr[0] != 0 or (np.diff(indptr) < 0).any():
+        raise ArtifactError(f"{name}: weights_indptr does not describe {n} rows")
+    if not indptr[-1] == len(columns) == len(values):
+        raise ArtifactError(f"{name}: weights_columns and weights_values do not fit weights_indptr")
+    check_rows(f"{name}: weights_columns", columns, n)
+    if "codes" in artifact.arrays:
+        return _compact(name, artifact, indptr, columns, values)
+    return SparseWeights(indptr, columns, values, n)
 
 
 def _compact(

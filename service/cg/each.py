@@ -13,7 +13,15 @@ log = logging.getLogger(__name__)
 
 def best_of_each(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Sequence[Candidates | Exception]:
     """Return for each query what `cg.rank(query).top(k)` returns or raises."""
-    if len(queries) > 1 and ranks_together(cg):
+    if not ranks_together(cg):
+        return [attempt(_best, cg, query, k) for query in queries]
+    whole = [query for query in queries if not len(query.filters.allowed)]
+    together = iter(_best_together(cg, whole, k))
+    return [next(together) if not len(query.filters.allowed) else attempt(_best, cg, query, k) for query in queries]
+
+
+def _best_together(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Sequence[Candidates | Exception]:
+    if len(queries) > 1:
         found = attempt(cast("RanksTogether", cg).best_of_each, queries, k)
         if not isinstance(found, Exception):
             return found

@@ -62,11 +62,7 @@ class Embedding:
         """Return the best k by the scores of all items for several queries, by way of the codes together."""
         vectors = [self.user_vector(query) for query in queries]
         found: list[Candidates | None] = [None] * len(queries)
-        some = [
-            place
-            for place, (vector, query) in enumerate(zip(vectors, queries, strict=True))
-            if vector is not None and not len(query.filters.allowed)
-        ]
+        some = [place for place, vector in enumerate(vectors) if vector is not None]
         if self.coded is not None and some:
             excluded = [self.items.model_items(queries[place].filters.excluded) for place in some]
             best = scan.best_of_each(self.coded, [vectors[place] for place in some], excluded, self.items, k)  # type: ignore[misc]

@@ -1,20 +1,14 @@
 """Popular and PersonalTop: what everybody has, and what this user keeps coming back to."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from service import kernels, personal_kernels
-from service.array_types import Floats, Ints
-from service.cg.base import (
-    ALL_ALLOWED,
-    NOTHING,
-    Candidates,
-    Filters,
-    ItemMap,
-    ListRanking,
-    Query,
-    Ranking,
-    history_weights,
-)
+from service.array_types import Bools, Doubles, Floats, Ints
+from service.cg.base import ALL_ALLOWED, Candidates, Filters, ItemMap, Query, Ranking
+from service.cg.joined import Joined, candidates_of_each
+from service.history_kernels import WEIGHTINGS
 
 _SECONDS_PER_DAY = 86_400.0
 
@@ -65,7 +59,7 @@ class PersonalTop:
     def __init__(self, name: str, items: ItemMap, weighting: str, half_life_days: float | None) -> None:
         self.name = name
         self._items = items
-        self._weighting = weighting
+        self._weighting = WEIGHTINGS[weighting]
         self._half_life = np.inf if half_life_days is None else half_life_days * _SECONDS_PER_DAY
         self._known = ALL_ALLOWED if items.to_release is None else items.model_rows() >= 0
 
@@ -78,14 +72,33 @@ class PersonalTop:
 
     def rank(self, query: Query) -> Ranking:
         """Rank the history itself."""
-        history, filters = query.history, query.filters
-        if not len(history):
-            return ListRanking(NOTHING)
-        weights = history_weights(history.counts, self._weighting)
-        known, excluded, allowed = self._known, filters.excluded, filters.allowed
-        own = personal_kernels.rank_own(history.items, weights, history.last, self._half_life, known, excluded, allowed)
-        return ListRanking(Candidates(*own))
+        return PersonalRanking(query, self._known, self._weighting, self._half_life)
+
+    def best_of_each(self, queries: Sequence[Query], k: int) -> list[Candidates]:
+        """Do the same for several queries, in one call."""
+        own = Joined.of(queries)
+        # NumPy's exp2 uses vector instructions: several times as fast as what is compiled here
+        decay = np.exp2(personal_kernels.half_lives(own.last, own.starts, self._half_life))
+        history, filters = (own.items, own.counts, own.last, own.starts), (own.excluded, own.excluded_starts)
+        return candidates_of_each(
+            *personal_kernels.best_own_of_each(*history, decay, self._weighting, self._known, *filters, k)
+        )
 
     def warm_up(self) -> None:
         """Compile."""
         personal_kernels.warm_up()
+
+
+class PersonalRanking:
+    """The eligible part of a user's own history."""
+
+    def __init__(self, query: Query, known: Bools, weighting: int, half_life: float) -> None:
+        self._history, self._filters, self._known, self._weighting = query.history, query.filters, known, weighting
+        ends = np.array([0, len(query.history)], np.int32)
+        self._decay: Doubles = np.exp2(personal_kernels.half_lives(query.history.last, ends, half_life))
+
+    def top(self, k: int) -> Candidates:
+        """Select the best k."""
+        history, filters = self._history, self._filters
+        own, eligible = (history.items, history.counts, history.last), (filters.excluded, filters.allowed)
+        return Candidates(*personal_kernels.best_own(*own, self._decay, self._weighting, self._known, *eligible, k))

@@ -3,7 +3,8 @@
 import numpy as np
 import pytest
 
-from service.personal_kernels import count_eligible, rank_own
+from service.history_kernels import WEIGHTINGS
+from service.personal_kernels import best_own, count_eligible, half_lives
 
 HALF_LIFE = 5_000.0
 
@@ -27,17 +28,18 @@ def test_the_order_is_the_rule_written_down(half_life, baskets, filtered):
     rng = np.random.default_rng(baskets)
     for size in (1, 2, 50, 400):
         items = np.sort(rng.permutation(1000)[:size]).astype(np.int32)
-        weights = rng.integers(1, 4, size).astype(np.float32)
+        counts = rng.integers(1, 4, size).astype(np.int32)
         last = rng.integers(0, baskets, size).astype(np.int64)
         none, few = np.empty(0, np.bool_), np.sort(rng.permutation(1000)[:200]).astype(np.int32)
         known, excluded, allowed = (
             (rng.random(1000) < 0.7, few, rng.random(1000) < 0.7) if filtered else (none, few[:0], none)
         )
-        given = (items, weights, last, half_life, known, excluded, allowed)
-        found, scores = rank_own(*given)
-        expected = naive(*given)
-        assert (found.tolist(), scores.tolist()) == expected
-        assert count_eligible(items, known, excluded, allowed) == len(expected[0])
+        expected, scores = naive(items, counts, last, half_life, known, excluded, allowed)
+        decay = np.exp2(half_lives(last, np.array([0, size], np.int32), half_life))
+        for k in (0, 1, 2, 30, size, 1000):
+            found = best_own(items, counts, last, decay, WEIGHTINGS["count"], known, excluded, allowed, k)
+            assert [part.tolist() for part in found] == [expected[:k], scores[:k]]
+        assert count_eligible(items, known, excluded, allowed) == len(expected)
 
 
 def test_a_long_history_of_equals_is_sorted_and_not_inserted():
@@ -45,5 +47,10 @@ def test_a_long_history_of_equals_is_sorted_and_not_inserted():
     n = 100_000
     items, last = np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int64)
     none = np.empty(0, np.bool_)
-    found, _ = rank_own(items, np.ones(n, np.float32), last, np.inf, none, items[:0], none)
+    found, _ = best_own(items, items, last, np.ones(n), WEIGHTINGS["binary"], none, items[:0], none, n)
     assert found.tolist() == list(range(n))[::-1]
+
+
+def test_times_of_several_histories_are_those_before_the_latest_of_each():
+    last, starts = np.array([5, 3, 9, 7], np.int64), np.array([0, 2, 2, 4], np.int32)
+    assert half_lives(last, starts, 2.0).tolist() == [0.0, -1.0, 0.0, -1.0]

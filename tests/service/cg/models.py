@@ -10,11 +10,12 @@ from service.cg.ann import ANN
 from service.cg.base import CandidateGenerator, Filters, ItemMap, Query
 from service.cg.embedding import Embedding
 from service.cg.knn import DotProductKNN
-from service.cg.linear import LinearItemToItemCG, compact_scorer, dense_scorer, sparse_scorer
+from service.cg.linear import LinearItemToItemCG
 from service.cg.popular import PersonalTop, Popular
 from service.cg.scan import CodedVectors
 from service.history import History
 from service.ids import IdIndex
+from service.linear_kernels import DenseWeights, SparseWeights
 from training.compact import compress
 from training.scan_codes import encode
 
@@ -63,11 +64,11 @@ def make(name: str, partial: bool) -> CandidateGenerator:
     if name in ("dense", "sparse", "compact"):
         W = (rng.integers(-1, 4, (n, n)) * (rng.random((n, n)) < 0.4)).astype(np.float32)
         rows = csr_array(W)
-        sparse = sparse_scorer(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data)
+        sparse = SparseWeights(rows.indptr.astype(np.int64), rows.indices.astype(np.int32), rows.data, n)
         known = np.ones((5, n), np.float32)
-        small = compact_scorer(compress(W, csr_array(known), k=3, n_columns=n // 2, seed=0))
-        scorers = {"dense": dense_scorer(W), "sparse": sparse, "compact": small}
-        return LinearItemToItemCG(name, scorers[name], items, "count")
+        compact = compress(W, csr_array(known), k=3, n_columns=n // 2, seed=0)
+        weights = {"dense": DenseWeights(W), "sparse": sparse, "compact": compact}
+        return LinearItemToItemCG(name, weights[name], items, "count")
     if name == "popular":
         scores = np.zeros(N_RELEASE, np.float32)
         scores[items.release_items(np.arange(n, dtype=np.int32))] = rng.integers(1, 9, n)

@@ -1,0 +1,103 @@
+"""The best items by history @ W for several histories: serial, nogil, compiled once and cached.
+
+One call for all of them: what Python does for a call, and for each array that it hands over, takes as long as half of
+a sum of sparse rows.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple, TypeAlias
+
+import numpy as np
+from numba import njit
+from numba.extending import overload
+
+from service.array_types import Floats, Ints, Longs
+from service.compact_kernels import CompactWeights, score_history_compact
+from service.history_kernels import known
+from service.kernels import Columns, score_history_dense, score_history_sparse
+from service.top_kernels import NOT_ELIGIBLE, top_k
+
+
+class DenseWeights(NamedTuple):
+    """W as it is."""
+
+    W: Floats
+    """(n, n), C-contiguous."""
+
+
+class SparseWeights(NamedTuple):
+    """W in compressed rows."""
+
+    indptr: Longs
+    columns: Columns
+    values: Floats
+    n_items: int
+
+
+Weights: TypeAlias = DenseWeights | SparseWeights | CompactWeights
+
+
+def _dense(W: Any, items: Any, weights: Any) -> Any:
+    return score_history_dense(W.W, items, weights)
+
+
+def _sparse(W: Any, items: Any, weights: Any) -> Any:
+    return score_history_sparse(W.indptr, W.columns, W.values, W.n_items, items, weights)
+
+
+def _compact(W: Any, items: Any, weights: Any) -> Any:
+    return score_history_compact(
+        W.indptr, W.largest_columns, W.largest, W.columns, W.codes, W.scales, items, weights
+    )
+
+
+_SCORES: Mapping[type[Weights], Callable[[Any, Any, Any], Any]] = {
+    DenseWeights: _dense,
+    SparseWeights: _sparse,
+    CompactWeights: _compact,
+}
+
+
+def score_history(W: Weights, items: Ints, weights: Floats) -> Floats:
+    """Return x @ W (n,) for the sparse row vector x of a history."""
+    scores: Floats = _SCORES[type(W)](W, items, weights)
+    return scores
+
+
+@overload(score_history)
+def _score_history(W: Any, items: Any, weights: Any) -> Any:  # noqa: ARG001
+    """Do the same in what is compiled."""
+    return _SCORES[W.instance_class]
+
+
+@njit(nogil=True, cache=True)
+def best_of_each(
+    W: Weights,
+    to_model: Ints,
+    weighting: int,
+    items: Ints,
+    counts: Ints,
+    starts: Ints,
+    excluded: Ints,
+    excluded_starts: Ints,
+    k: int,
+) -> tuple[Ints, Floats, Ints]:
+    """Return for b histories the model's best items (b, k), their scores (b, k), and how many there are (b,).
+
+    to_model, weighting: of `history_kernels.known`; items[starts[q] : starts[q + 1]], counts likewise: history q in the
+    release's items, excluded likewise: what may not be returned.
+    """
+    n = len(starts) - 1
+    best, scores, sizes = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32)
+    for q in range(n):
+        begin, end = starts[q], starts[q + 1]
+        own, weights = known(items[begin:end], counts[begin:end], to_model, weighting)
+        of_all = score_history(W, own, weights)
+        for item in excluded[excluded_starts[q] : excluded_starts[q + 1]]:
+            local = to_model[item] if len(to_model) else item
+            if local >= 0:
+                of_all[local] = NOT_ELIGIBLE
+        found, their = top_k(of_all, k)
+        sizes[q] = len(found)
+        best[q, : len(found)], scores[q, : len(found)] = found, their
+    return best, scores, sizes
