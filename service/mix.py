@@ -4,6 +4,7 @@ import logging
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import field, replace
+from typing import Any
 
 import numpy as np
 
@@ -12,7 +13,6 @@ from service.attempt import attempt
 from service.cg.base import CandidateGenerator, Candidates, Query
 from service.cg.lists import Lists, Source
 from service.cg.mixigen import STRATEGIES, Blend, Recipe
-from service.cg.together import Together
 from service.errors import InvalidRequestError
 from service.fill import Filled, fill_up
 from service.generate import Request, make_query, user_known
@@ -69,8 +69,7 @@ class MixAnswer:
     @property
     def slots(self) -> dict[str, int]:
         """How many items each generator supplied, fill apart."""
-        counts = np.bincount(self.blend.cg, minlength=len(self.cgs))
-        return dict(zip(self.cgs, counts.tolist(), strict=True))
+        return dict(zip(self.cgs, self.blend.supplied, strict=True))
 
 
 def mix(release: Release, request: MixRequest, stored: History | None, watch: Watch | None = None) -> MixAnswer:
@@ -92,29 +91,40 @@ def mix(release: Release, request: MixRequest, stored: History | None, watch: Wa
 def mixes(
     asked: Sequence[tuple[Release, MixRequest, History | None]], watch: Watch | None = None
 ) -> list[MixAnswer | Exception]:
-    """Return for each of several requests what `mix` would return or raise; generators are asked for all in turn."""
+    """Return for each of several requests what `mix` would return or raise; those that are alike are made together."""
     plans = [attempt(_plan, *one) for one in asked]
-    sound = [plan for plan in plans if isinstance(plan, _Plan)]
-    together, run = Together([plan.lists for plan in sound]), _Run(sound)
-    blends = iter(run(together) if watch is None else watch.run(together, run))
-    return [attempt(_answer, plan, next(blends)) if isinstance(plan, _Plan) else plan for plan in plans]
+    alike: dict[Any, list[int]] = {}
+    for place, plan in enumerate(plans):
+        if isinstance(plan, _Plan):
+            alike.setdefault(plan.kind, []).append(place)
+    found: list[Any] = [*plans]
+    end = watch.end() if watch else 0.0
+    for places in alike.values():
+        answers = attempt(_answers, [found[place] for place in places], watch, end)
+        for row, place in enumerate(places):
+            found[place] = answers if isinstance(answers, Exception) else answers[row]
+    return found
 
 
 @record
 class _Plan:
-    """A request that has been looked at, and lists of which nothing has been fetched."""
+    """A request that has been looked at."""
 
     release: Release
     request: MixRequest
+    cgs: Sequence[CandidateGenerator]
     strategy: str
-    recipe: Recipe
     query: Query
-    lists: Lists
-    depths: Sequence[int]
-    """How deep each of the lists will be wanted."""
+    context: Context
     user_known: bool
     unknown_items: Sequence[Id]
-    degraded: Sequence[str]
+    degraded: Sequence[str] = ()
+
+    @property
+    def kind(self) -> object:
+        """What is the same for requests that can be blended together."""
+        own, shares = self.request, tuple(self.request.shares.items())
+        return id(self.release), tuple(map(id, self.cgs)), own.n, self.strategy, shares
 
 
 def _plan(release: Release, request: MixRequest, stored: History | None) -> _Plan:
@@ -122,56 +132,48 @@ def _plan(release: Release, request: MixRequest, stored: History | None) -> _Pla
     strategy = _strategy(release, request, [cg.name for cg in cgs])
     context = _context(release, request)
     query, unknown = make_query(release, request, stored)
-    recipe, degraded = _recipe(release, request, strategy, cgs, query, context)
-    strategy = RRF if degraded else strategy
-    lists = Lists(cgs, query, request.n)
-    lists.ended[:] = _only_popular_has_any(cgs, query)  # then none is asked: what is popular is fill
-    return _Plan(
-        release=release,
-        request=request,
-        strategy=strategy,
-        recipe=recipe,
-        query=query,
-        lists=lists,
-        depths=STRATEGIES[strategy].depths(recipe, len(cgs)),
-        user_known=user_known(cgs, request.user_id, stored),
-        unknown_items=unknown,
-        degraded=degraded,
-    )
+    known = user_known(cgs, request.user_id, stored)
+    return _Plan(release, request, cgs, strategy, query, context, known, unknown)
 
 
-_Blended = tuple[Blend, Sequence[Sequence[Source]]]
+def _answers(plans: Sequence[_Plan], watch: Watch | None, end: float) -> Sequence[MixAnswer | Exception]:
+    """Blend for requests that are alike; a MixiGen that cannot score is no reason to fail."""
+    recipe = attempt(_recipe, plans)
+    if isinstance(recipe, Exception) and len(plans) > 1:
+        return [answer for plan in plans for answer in _answers([plan], watch, end)]
+    if isinstance(recipe, Exception):
+        log.error("MixiGen failed; %s takes its place", RRF, exc_info=recipe)
+        return _answers([replace(plans[0], strategy=RRF, degraded=[MIXIGEN])], watch, end)
+    strategy, lists = STRATEGIES[plans[0].strategy], _lists(plans)
+    depths = strategy.depths(lists, recipe)
+
+    def work(lists: Lists) -> tuple[Lists, Sequence[Blend | Exception]]:
+        lists.fetch(depths)
+        return lists, strategy.merge(lists, recipe)
+
+    lists, blends = work(lists) if watch is None else watch.run(lists, work, end)
+    return [attempt(_answer, plan, lists, place, blends[place]) for place, plan in enumerate(plans)]
 
 
-@record
-class _Run:
-    """The part that waits for generators."""
-
-    plans: Sequence[_Plan]
-
-    def __call__(self, together: Together) -> list[_Blended | Exception]:
-        """Blend; the lists are those of the plans, or what is left of them."""
-        together.fetch([plan.depths for plan in self.plans])
-        return [attempt(_blend, plan, lists) for plan, lists in zip(self.plans, together.lists, strict=True)]
+def _lists(plans: Sequence[_Plan]) -> Lists:
+    lists = Lists(plans[0].cgs, [plan.query for plan in plans], plans[0].request.n)
+    for place, plan in enumerate(plans):
+        if _only_popular_has_any(plan.cgs, plan.query):  # then none is asked: what is popular is fill
+            lists.ended[place] = True
+    return lists
 
 
-def _blend(plan: _Plan, lists: Lists) -> _Blended:
-    blend = STRATEGIES[plan.strategy].merge(lists, plan.recipe)
-    return blend, lists.sources(blend.items) if plan.request.explain else []
-
-
-def _answer(plan: _Plan, blended: _Blended | Exception) -> MixAnswer:
-    if isinstance(blended, Exception):
-        raise blended
-    blend, sources = blended
+def _answer(plan: _Plan, lists: Lists, place: int, blend: Blend | Exception) -> MixAnswer:
+    if isinstance(blend, Exception):
+        raise blend
     own = Candidates(blend.items, blend.score)
     return MixAnswer(
         strategy=plan.strategy,
-        cgs=[cg.name for cg in plan.lists.cgs],
+        cgs=[cg.name for cg in plan.cgs],
         user_known=plan.user_known,
         blend=blend,
         result=fill_up(own, plan.request.n, plan.query.filters, plan.release.popular),
-        sources=sources,
+        sources=lists.sources(place, blend.items) if plan.request.explain else [],
         unknown_items=plan.unknown_items,
         degraded=[*plan.degraded, *(f"cg:{name}" for name in blend.dropped)],
     )
@@ -183,14 +185,8 @@ def curves(release: Release, request: MixRequest, stored: History | None) -> tup
     Raises:
         InvalidRequestError: the release has no MixiGen, or it was not trained on a generator asked for.
     """
-    cgs = [release.cg(name) for name in dict.fromkeys(request.cgs or default_cgs(release))]
-    names = [cg.name for cg in cgs]
-    request = replace(request, strategy=MIXIGEN, shares={})
-    _strategy(release, request, names)
-    assert release.mixigen is not None  # noqa: S101 (checked by _strategy)
-    context = _context(release, request)
-    query, _ = make_query(release, request, stored)
-    return names, release.mixigen.curves(cgs, query, _dated(query, context.timestamp), context)
+    plan = _plan(release, replace(request, strategy=MIXIGEN, shares={}), stored)
+    return [cg.name for cg in plan.cgs], _curves([plan])[0]
 
 
 def default_cgs(release: Release) -> Sequence[str]:
@@ -249,22 +245,25 @@ def _context(release: Release, request: MixRequest) -> Context:
     return Context(now, request.city_name, request.store_id, exclude_seen)
 
 
-def _recipe(
-    release: Release,
-    request: MixRequest,
-    strategy: str,
-    cgs: Sequence[CandidateGenerator],
-    query: Query,
-    context: Context,
-) -> tuple[Recipe, list[str]]:
-    """Return what the strategy needs, and what failed: a MixiGen that cannot score is no reason to fail."""
-    n, n_items = request.n, len(release.items)
-    if strategy == MIXIGEN and release.mixigen is not None:
-        try:
-            return Recipe(
-                n, n_items, curves=release.mixigen.curves(cgs, query, _dated(query, context.timestamp), context)
-            ), []
-        except Exception:
-            log.exception("MixiGen failed; %s takes its place", RRF)
-            return Recipe(n, n_items), [MIXIGEN]
-    return Recipe(n, n_items, shares=[request.shares.get(cg.name, 0.0) for cg in cgs] if request.shares else ()), []
+def _recipe(plans: Sequence[_Plan]) -> Recipe:
+    """Return what the strategy needs for requests that are alike."""
+    first = plans[0]
+    curves = _curves(plans) if first.strategy == MIXIGEN else None
+    shares = [first.request.shares.get(cg.name, 0.0) for cg in first.cgs] if first.request.shares else ()
+    return Recipe(first.request.n, len(first.release.items), curves, shares)
+
+
+def _curves(plans: Sequence[_Plan]) -> Doubles:
+    """Return MixiGen's scores (n_requests, n_cgs, positions).
+
+    Raises:
+        ArithmeticError: one is not finite.
+    """
+    mixigen = plans[0].release.mixigen
+    assert mixigen is not None  # noqa: S101 (checked by _strategy)
+    queries, contexts = [plan.query for plan in plans], [plan.context for plan in plans]
+    histories = [_dated(plan.query, plan.context.timestamp) for plan in plans]
+    curves = mixigen.curves(plans[0].cgs, queries, histories, contexts)
+    if not np.isfinite(curves[:, :, -1]).all():  # scores add up: what is wrong stays wrong
+        raise ArithmeticError("MixiGen's scores are not finite")
+    return curves

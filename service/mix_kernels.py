@@ -4,7 +4,7 @@
 there is no more. A head is the next position of a list, from 0; it competes before its item is fetched.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -33,11 +33,22 @@ class Merged(NamedTuple):
     """(n_items,)."""
 
 
-def new_merge(n: int, n_cgs: int, n_items: int) -> Merged:
-    """Return a merge that has not begun."""
-    empty, score = np.empty((3, n), np.int32), np.zeros(n)
-    counts = np.zeros((2, n_cgs), np.int32)
+def new_merges(n_merges: int, n: int, n_cgs: int, n_items: int) -> Merged:
+    """Return merges that have not begun, a row for each; `taken` is what they have in common: of none anything."""
+    shape, score = (n_merges, n), np.zeros((n_merges, n))
+    empty, counts = np.empty((3, *shape), np.int32), np.zeros((2, n_merges, n_cgs), np.int32)
     return Merged(empty[0], empty[1], empty[2], score, counts[0], counts[1], np.zeros(n_items, np.bool_))
+
+
+def part_of(merges: Merged, rows: int | slice) -> Merged:
+    """Return one of several, or some, in place."""
+    every: Any = merges
+    return Merged._make([*(part[rows] for part in every[:-1]), merges.taken])
+
+
+def new_merge(n: int, n_cgs: int, n_items: int) -> Merged:
+    """Return one that has not begun."""
+    return part_of(new_merges(1, n, n_cgs, n_items), 0)
 
 
 @njit(nogil=True, cache=True)
@@ -86,6 +97,24 @@ def merge_by_curves(merged: Merged, curves: Doubles, items: Ints, lengths: Ints,
 
 
 @njit(nogil=True, cache=True)
+def merge_each_by_curves(merges: Merged, curves: Doubles, items: Ints, lengths: Ints, ended: Bools) -> Ints:
+    """Go on with several merges (`new_merges`); return for each what `merge_by_curves` does.
+
+    curves: (n_merges, n_cgs, positions), the rest likewise.
+    """
+    rows, taken = np.empty(len(items), np.int32), merges.taken
+    for row in range(len(items)):
+        item, given = merges.item[row], merges.given[row]
+        for place in range(given.sum()):
+            taken[item[place]] = True
+        own = Merged(item, merges.cg[row], merges.position[row], merges.score[row], merges.heads[row], given, taken)
+        rows[row] = merge_by_curves(own, curves[row], items[row], lengths[row], ended[row])
+        for place in range(given.sum()):
+            taken[item[place]] = False
+    return rows
+
+
+@njit(nogil=True, cache=True)
 def merge_by_shares(merged: Merged, shares: Doubles, items: Ints, lengths: Ints, ended: Bools) -> int:
     """Do the same with places given by shares (n_cgs,), each above 0."""
     item_at, cg_at, position_at, _, heads, given, taken = merged
@@ -106,8 +135,19 @@ def merge_by_shares(merged: Merged, shares: Doubles, items: Ints, lengths: Ints,
 
 @njit(nogil=True, cache=True)
 def planned_depths(curves: Doubles, n: int) -> Ints:
-    """Return how many of n places each list would get if none ended and no item came twice."""
-    heads, scores = np.zeros(len(curves), np.int32), curves[:, 0].copy()
+    """Return (n_requests, n_cgs): how many of n places each list would get if none ended and no item came twice.
+
+    curves: (n_requests, n_cgs, positions).
+    """
+    depths = np.zeros(curves.shape[:2], np.int32)
+    for request in range(len(curves)):
+        _plan_depths(curves[request], n, depths[request])
+    return depths
+
+
+@njit(nogil=True, cache=True)
+def _plan_depths(curves: Doubles, n: int, heads: Ints) -> None:
+    scores = curves[:, 0].copy()
     for _ in range(n):
         best = 0
         for row in range(1, len(heads)):
@@ -115,7 +155,6 @@ def planned_depths(curves: Doubles, n: int) -> Ints:
                 best = row
         heads[best] += 1
         scores[best] = curves[best, min(heads[best], curves.shape[1] - 1)]
-    return heads
 
 
 @njit(nogil=True, cache=True)
@@ -142,8 +181,9 @@ def fuse(merged: Merged, items: Ints, lengths: Ints, place: Ints, constant: floa
 
 def warm_up() -> None:
     """Compile everything for the types it is called with."""
-    items, lengths, ended = np.zeros((1, 1), np.int32), np.zeros(1, np.int32), np.ones(1, np.bool_)
-    merge_by_curves(new_merge(1, 1, 1), np.zeros((1, 1)), items, lengths, ended)
-    merge_by_shares(new_merge(1, 1, 1), np.ones(1), items, lengths, ended)
-    fuse(new_merge(1, 1, 1), items, lengths, np.zeros(1, np.int32), 60.0)
-    planned_depths(np.zeros((1, 1)), 1)
+    items, lengths, ended = np.zeros((1, 1, 1), np.int32), np.zeros((1, 1), np.int32), np.ones((1, 1), np.bool_)
+    merges, curves, own = new_merges(1, 1, 1, 1), np.zeros((1, 1, 1)), (items[0], lengths[0], ended[0])
+    merge_each_by_curves(merges, curves, items, lengths, ended)
+    merge_by_shares(new_merge(1, 1, 1), np.ones(1), *own)
+    fuse(new_merge(1, 1, 1), items[0], lengths[0], np.zeros(1, np.int32), 60.0)
+    planned_depths(curves, 1)

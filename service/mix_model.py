@@ -16,7 +16,7 @@ from service.errors import ArtifactError
 from service.mix_features import REQUEST_FEATURES, MixSchema, cg_rows, feature_names
 from service.mix_habits import Habits
 from service.mix_segments import Segments
-from service.mix_trees import NO_SPLIT, Steps, Trees, curves_of, predict
+from service.mix_trees import NO_SPLIT, Steps, Trees, curves_of_each, predict
 
 MAX_DEPTH = 16
 
@@ -44,7 +44,8 @@ class MixModel:
             habits.check(len(schema.cgs))
         self._row = {name: row for row, name in enumerate(schema.cgs)}
         self._all = np.arange(len(schema.cgs), dtype=np.int32)
-        self._nobody = np.zeros((len(schema.cgs), len(schema.habits)), np.float32)
+        self.nobody: Floats = np.zeros((len(schema.cgs), len(schema.habits)), np.float32)
+        """The habits of a user of whom nothing is known."""
         position = len(feature_names(schema)) - 1
         asked = (trees.split_feature != NO_SPLIT) & (trees.split_feature != position)
         columns, borders = np.where(asked, trees.split_feature, 0), np.where(asked, trees.split_border, np.inf)
@@ -76,8 +77,14 @@ class MixModel:
         request: `request_features`; cgs: some of schema.cgs, in any order; lengths: their `list_lengths`;
         habits: those of all schema.cgs, None for a user of whom nothing is known.
         """
+        own = self.nobody if habits is None else np.array(habits)
+        curves: Doubles = self.curves_of_each(request[None], cgs, np.asarray(lengths, np.float32)[None], own[None])[0]
+        return curves
+
+    def curves_of_each(self, requests: Floats, cgs: Sequence[str], lengths: Floats, habits: Floats) -> Doubles:
+        """Return those of several requests, (b, n, max_position); the arguments likewise with a row for each."""
         rows = self._all if (*cgs,) == self.schema.cgs else np.array([self._row[name] for name in cgs], np.int32)
-        curves: Doubles = curves_of(request, lengths, self._nobody if habits is None else habits, rows, *self._of_trees)
+        curves: Doubles = curves_of_each(requests, lengths, habits, rows, *self._of_trees)
         return curves
 
     def predict(self, X: Floats) -> Doubles:
@@ -89,12 +96,9 @@ class MixModel:
         return sums
 
     def warm_up(self) -> None:
-        """Compile for habits in memory and mapped from disk."""
-        n = len(self.schema.cgs)
-        for writeable in (True, False):
-            habits = self._nobody.copy()
-            habits.flags.writeable = writeable
-            self.curves(np.zeros(len(REQUEST_FEATURES), np.float32), self.schema.cgs, np.zeros(n, np.float32), habits)
+        """Compile."""
+        lengths = np.zeros(len(self.schema.cgs), np.float32)
+        self.curves(np.zeros(len(REQUEST_FEATURES), np.float32), self.schema.cgs, lengths)
 
 
 def read_schema(config: Any) -> MixSchema:

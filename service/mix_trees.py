@@ -148,7 +148,36 @@ def _features(request: Floats, lengths: Floats, habits: Floats, cgs: Ints, of_cg
 
 
 @njit(nogil=True, cache=True)
-def curves_of(
+def curves_of_each(
+    requests: Floats,
+    lengths: Floats,
+    habits: Floats,
+    cgs: Ints,
+    of_cgs: Floats,
+    columns: Ints,
+    borders: Floats,
+    leaf_values: Doubles,
+    tree: Ints,
+    rise_at: Ints,
+    before: Ints,
+    after: Ints,
+    scale_and_bias: Doubles,
+    segment_feature: Ints,
+    segment_border: Doubles,
+    segment_children: Ints,
+    segment_curves: Floats,
+) -> Doubles:
+    """Return `_curves_of` several requests, (b, n, positions); requests, lengths and habits have a row for each."""
+    curves = np.empty((len(requests), len(cgs), segment_curves.shape[3]))
+    trees, segments = (columns, borders, leaf_values), (segment_feature, segment_border, segment_children)
+    for row in range(len(requests)):
+        own, steps = (requests[row], lengths[row], habits[row]), (tree, rise_at, before, after)
+        curves[row] = _curves_of(*own, cgs, of_cgs, *trees, *steps, scale_and_bias, *segments, segment_curves)
+    return curves
+
+
+@njit(nogil=True, cache=True)
+def _curves_of(
     request: Floats,
     lengths: Floats,
     habits: Floats,

@@ -28,14 +28,14 @@ def _eligible(items: Ints, known: Bools, excluded: Ints, allowed: Bools) -> Ints
         size += len(known) == 0 or known[items[place]]
     if len(allowed):
         places, size = places[:size], 0
-        for place in places:
-            places[size] = place
-            size += allowed[items[place]]
+        for own in places:
+            places[size] = own
+            size += allowed[items[own]]
     if len(excluded):
         places, size = places[:size], 0
-        for place in places:
-            places[size] = place
-            size += not holds(excluded, items[place])
+        for own in places:
+            places[size] = own
+            size += not holds(excluded, items[own])
     return places[:size]
 
 

@@ -13,7 +13,7 @@ from queue import SimpleQueue
 from typing import Any, Generic, TypeVar
 
 from service.cg.asking import GivenUpError
-from service.cg.together import Together
+from service.cg.lists import Lists
 
 T = TypeVar("T")
 _LEAST_WAIT = 0.001
@@ -22,8 +22,8 @@ _LEAST_WAIT = 0.001
 class _Job(Generic[T]):
     """One run of some work, and what came of it."""
 
-    def __init__(self, work: Callable[[Together], T], together: Together) -> None:
-        self.work, self.together = work, together
+    def __init__(self, work: Callable[[Lists], T], lists: Lists) -> None:
+        self.work, self.lists = work, lists
         self.done = threading.Lock()
         """Free when it is done: a bare lock, since an Event costs several times as much."""
         self.done.acquire()
@@ -32,7 +32,7 @@ class _Job(Generic[T]):
 
     def run(self) -> None:
         try:
-            self.result = self.work(self.together)
+            self.result = self.work(self.lists)
         except BaseException as error:
             self.error = error
 
@@ -46,33 +46,36 @@ class Watch:
         self._stuck: set[int] = set()
         """id() of generators that were given up and are still at it."""
 
-    def run(self, together: Together, work: Callable[[Together], T]) -> T:
+    def end(self) -> float:
+        """Return when work that begins now has to be done, of `time.monotonic`."""
+        return time.monotonic() + self._budget
+
+    def run(self, lists: Lists, work: Callable[[Lists], T], end: float) -> T:
         """Return what `work` makes of the lists, or of what is left of them when generators are given up."""
-        end = time.monotonic() + self._budget
-        if self._stuck:
-            for cg in {id(cg): cg for lists in together.lists for cg in lists.cgs if id(cg) in self._stuck}.values():
-                together.drop(cg)
+        for cg in lists.cgs if self._stuck else ():
+            if id(cg) in self._stuck:
+                lists.drop_everywhere(cg)
         while True:
-            job = _Job(work, together)
+            job = _Job(work, lists)
             self._start(job)
             rest = self._wait(job, end)
             if rest is None:
                 if job.error is not None:
                     raise job.error
                 return job.result  # type: ignore[return-value]
-            together = rest
+            lists = rest
 
-    def _wait(self, job: _Job[Any], end: float) -> Together | None:
+    def _wait(self, job: _Job[Any], end: float) -> Lists | None:
         """Wait until the job is done (None), or return what to go on with instead."""
         wait = (end - time.monotonic()) / 2
         while not job.done.acquire(timeout=max(wait, _LEAST_WAIT)):
-            asked = job.together.asking.now
+            asked = job.lists.asking.now
             now = time.monotonic()
             started = now if asked is None else asked.since
             wait = (started + end) / 2 - now
             if asked is not None and wait <= 0:
                 self._stuck.add(id(asked.cg))  # before it can be back
-                rest = job.together.give_up(asked)
+                rest = job.lists.give_up(asked)
                 if rest is not None:
                     return rest
                 self._stuck.discard(id(asked.cg))
@@ -93,7 +96,7 @@ class Watch:
             job = queue.get()
             job.run()
             if isinstance(job.error, GivenUpError):
-                asked = job.together.asking.now
+                asked = job.lists.asking.now
                 if asked is not None:
                     self._stuck.discard(id(asked.cg))
             self._idle.append(queue)

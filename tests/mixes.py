@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from service.artifact import Draft
-from service.cg.base import NOTHING, Candidates, ListRanking
+from service.cg.base import NOTHING, Candidates, ListRanking, Several
 from service.ids import IdType
 from service.mix_features import MixSchema, feature_names
 from service.mix_segments import Segments
@@ -89,6 +89,23 @@ class FixedCG:
 
     def warm_up(self):
         pass
+
+
+class PersonalCG(FixedCG):
+    """A generator that is a list for each user, users being 0, 1, …; it can be asked for several at once."""
+
+    def __init__(self, name, lists):
+        super().__init__(name, [])
+        self._of_user = [FixedCG(name, items) for items in lists]
+
+    def rank(self, query):
+        return self._of_user[query.user].rank(query)
+
+    def best_of_each(self, queries, k):
+        found = Several.none(len(queries), k)
+        for row, query in enumerate(queries):
+            found.put(row, self.rank(query).top(k))
+        return found
 
 
 EMPTY_CG = FixedCG("empty", NOTHING.items)

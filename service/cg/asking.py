@@ -16,8 +16,8 @@ class Asked:
     """A generator that has not come back yet."""
 
     cg: CandidateGenerator
-    by: object
-    """The lists that it is asked for; None: several of which nothing has been fetched."""
+    request: int | None
+    """The one that it is asked for; None: several, for which nothing of it has been fetched."""
     since: float
     """Of `time.monotonic`."""
 
@@ -30,11 +30,11 @@ class Asking:
         self._lock = threading.Lock()
         self._given_up = False
 
-    def begin(self, cg: CandidateGenerator, by: object = None) -> None:
+    def begin(self, cg: CandidateGenerator, request: int | None = None) -> None:
         """Say that a generator is asked; raises GivenUpError."""
         with self._lock:
             self._check()
-            self.now = Asked(cg, by, time.monotonic())
+            self.now = Asked(cg, request, time.monotonic())
 
     def end(self) -> None:
         """Say that it has come back; raises GivenUpError if that was too late."""

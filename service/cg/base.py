@@ -72,6 +72,33 @@ class Candidates:
 NOTHING = Candidates(NO_ITEMS, np.empty(0, np.float32))
 
 
+@record
+class Several:
+    """Candidates of several queries, a row for each."""
+
+    items: Ints
+    """(b, k)."""
+    scores: Floats
+    """(b, k)."""
+    sizes: Ints
+    """(b,) how many of a row there are."""
+
+    @classmethod
+    def none(cls, n: int, k: int) -> "Several":
+        """Return room for k of each of n queries."""
+        return cls(np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32))
+
+    def put(self, row: int, own: Candidates) -> None:
+        """Set those of one query."""
+        self.sizes[row] = len(own)
+        self.items[row, : len(own)], self.scores[row, : len(own)] = own.items, own.scores
+
+    def each(self) -> list[Candidates]:
+        """Return those of every query."""
+        rows = zip(self.items, self.scores, self.sizes.tolist(), strict=True)
+        return [Candidates(items[:size], scores[:size]) for items, scores, size in rows]
+
+
 class Ranking(Protocol):
     """One generator's answer to one query."""
 
@@ -131,7 +158,7 @@ class SimilarItems(Protocol):
 class RanksTogether(Protocol):
     """A generator that answers several queries with less work than one after the other."""
 
-    def best_of_each(self, queries: Sequence[Query], k: int) -> Sequence[Candidates]:
+    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
         """Return for each query what `rank(query).top(k)` would; if one fails, none is answered.
 
         All items are allowed in all of them.
@@ -219,13 +246,13 @@ class ListRanking:
 class Cursor:
     """Hands out a ranking piece by piece, without selecting again for every piece."""
 
-    def __init__(self, ranking: Ranking, expected: int = 32) -> None:
-        """Take a ranking and how many of it will probably be wanted: so many are selected at first."""
+    def __init__(self, ranking: Ranking, expected: int = 32, taken: int = 0) -> None:
+        """Take a ranking, how many of it will probably be wanted, which are selected at first, and begin after some."""
         self._ranking = ranking
         self._expected = expected
         self._buffer = NOTHING
         self._asked = 0
-        self._taken = 0
+        self._taken = taken
 
     def next(self, k: int) -> Candidates:
         """Return the next k candidates, fewer where the list ends."""

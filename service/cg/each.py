@@ -24,7 +24,7 @@ def _best_together(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> 
     if len(queries) > 1:
         found = attempt(cast("RanksTogether", cg).best_of_each, queries, k)
         if not isinstance(found, Exception):
-            return found
+            return found.each()
         log.warning(
             "generator %s failed for %d requests together; asked for each", cg.name, len(queries), exc_info=found
         )

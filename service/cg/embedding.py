@@ -8,7 +8,7 @@ import numpy as np
 from service import embedding_kernels
 from service.array_types import Floats, Ints
 from service.cg import scan
-from service.cg.base import NOTHING, Candidates, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
+from service.cg.base import NOTHING, Candidates, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking, Several
 from service.cg.scan import CodedRanking, CodedVectors
 from service.ids import Id, IdIndex
 from service.top_kernels import NOT_ELIGIBLE
@@ -58,20 +58,24 @@ class Embedding:
             return ScoreRanking(self.scores(vector, local), self.items)
         return CodedRanking(self.coded, vector, local.excluded, self.items, lambda: self.scores(vector, local))
 
-    def best_of_each(self, queries: Sequence[Query], k: int) -> list[Candidates]:
+    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
         """Return the best k by the scores of all items for several queries, by way of the codes together."""
         vectors = [self.user_vector(query) for query in queries]
-        found: list[Candidates | None] = [None] * len(queries)
-        some = [place for place, vector in enumerate(vectors) if vector is not None]
-        if self.coded is not None and some:
-            excluded = [self.items.model_items(queries[place].filters.excluded) for place in some]
-            best = scan.best_of_each(self.coded, [vectors[place] for place in some], excluded, self.items, k)  # type: ignore[misc]
-            for place, own in zip(some, best, strict=True):
-                found[place] = own
-        return [
-            self._best(vector, query.filters, k) if own is None else own
-            for own, vector, query in zip(found, vectors, queries, strict=True)
-        ]
+        found = self._by_codes(vectors, queries, k)
+        if found is None:
+            found = Several.none(len(queries), k)
+        for row, size in enumerate(found.sizes.tolist()):
+            if size < k:
+                found.put(row, self._best(vectors[row], queries[row].filters, k))
+        return found
+
+    def _by_codes(self, vectors: Sequence[Floats | None], queries: Sequence[Query], k: int) -> Several | None:
+        """Return fewer than k where the codes cannot tell; None: nowhere."""
+        known = [vector for vector in vectors if vector is not None]
+        if self.coded is None or len(known) < len(vectors):
+            return None
+        excluded = [self.items.model_items(query.filters.excluded) for query in queries]
+        return scan.best_of_each(self.coded, known, excluded, self.items, k)
 
     def _best(self, vector: Floats | None, filters: Filters, k: int) -> Candidates:
         return NOTHING if vector is None else self.exact(vector, filters).top(k)

@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from service.array_types import Floats, Ints, Longs
-from service.cg.base import Candidates, Query
+from service.array_types import Ints, Longs
+from service.cg.base import Query
 
 
 class Joined(NamedTuple):
@@ -27,23 +27,16 @@ class Joined(NamedTuple):
             np.concatenate([history.items for history in histories]),
             np.concatenate([history.counts for history in histories]),
             np.concatenate([history.last for history in histories]),
-            _starts(histories),
+            starts_of(histories),
             np.concatenate(excluded),
-            _starts(excluded),
+            starts_of(excluded),
         )
 
 
-def _starts(parts: Sequence[Sized]) -> Ints:
+def starts_of(parts: Sequence[Sized]) -> Ints:
+    """Return where each of several arrays begins among all, one after the other, and the end of all."""
     starts, end = [0], 0
     for part in parts:
         end += len(part)
         starts.append(end)
     return np.array(starts, np.int32)
-
-
-def candidates_of_each(items: Ints, scores: Floats, sizes: Ints) -> list[Candidates]:
-    """Return a row each of items (b, k) of the release and their scores (b, k), as long as sizes (b,) say."""
-    return [
-        Candidates(own[:size], their[:size])
-        for own, their, size in zip(items, scores, sizes.tolist(), strict=True)
-    ]

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from service.cg.base import NOTHING, Candidates, Filters, ListRanking, Query, Ranking
+from service.cg.base import NOTHING, Filters, ListRanking, Query, Ranking, Several
 from service.cg.embedding import Embedding
 from service.ids import Id
 
@@ -23,7 +23,7 @@ class DotProductKNN:
         vector = self._embedding.user_vector(query)
         return ListRanking(NOTHING) if vector is None else self._embedding.exact(vector, query.filters)
 
-    def best_of_each(self, queries: Sequence[Query], k: int) -> list[Candidates]:
+    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
         """Scan for several queries."""
         return self._embedding.best_of_each(queries, k)
 

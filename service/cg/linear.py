@@ -6,8 +6,8 @@ import numpy as np
 
 from service import kernels, linear_kernels
 from service.array_types import Floats, Ints
-from service.cg.base import NOTHING, Candidates, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
-from service.cg.joined import Joined, candidates_of_each
+from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking, Several
+from service.cg.joined import Joined
 from service.history_kernels import WEIGHTINGS
 from service.linear_kernels import Weights, score_history
 
@@ -28,7 +28,7 @@ class LinearItemToItemCG:
             return ListRanking(NOTHING)
         return self._ranking(items, weights, query.filters)
 
-    def best_of_each(self, queries: Sequence[Query], k: int) -> list[Candidates]:
+    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
         """Do the same for several queries, in one call."""
         joined, weighting = Joined.of(queries), WEIGHTINGS[self._weighting]
         items, scores, sizes = linear_kernels.best_of_each(
@@ -42,7 +42,7 @@ class LinearItemToItemCG:
             joined.excluded_starts,
             k,
         )
-        return candidates_of_each(self._items.release_items(items), scores, sizes)
+        return Several(self._items.release_items(items), scores, sizes)
 
     def similar(self, item: int, filters: Filters) -> Ranking:
         """Rank by row `item` of W, the item itself left out whatever its diagonal holds."""

@@ -4,7 +4,6 @@ Every strategy pulls on the generators' lists in batches and makes the same `Ble
 generators have is given to the one that supplies it first; at the other its position is passed over.
 """
 
-import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import field
 from typing import NamedTuple
@@ -12,12 +11,13 @@ from typing import NamedTuple
 import numpy as np
 
 from service import mix_features, mix_kernels
-from service.array_types import Bools, Doubles, Floats, Ints
+from service.array_types import Doubles, Floats, Ints
+from service.attempt import attempt
 from service.cg.base import CandidateGenerator, Query
 from service.cg.lists import Lists
 from service.history import History
 from service.mix_features import Context, list_lengths, request_features
-from service.mix_kernels import COMPLETE, Merged, new_merge
+from service.mix_kernels import COMPLETE, new_merge, new_merges, part_of
 from service.mix_model import MixModel
 from service.record import record
 
@@ -35,21 +35,29 @@ class MixiGen:
         self.model = model
         self.cgs = model.schema.cgs
 
-    def curves(self, cgs: Sequence[CandidateGenerator], query: Query, history: History, context: Context) -> Doubles:
-        """Return the scores (n_cgs, positions) of generators it was trained on.
+    def curves(
+        self,
+        cgs: Sequence[CandidateGenerator],
+        queries: Sequence[Query],
+        histories: Sequence[History],
+        contexts: Sequence[Context],
+    ) -> Doubles:
+        """Return the scores (n_requests, n_cgs, positions) of generators it was trained on.
 
-        history: the query's, with times that compare with the context's.
-
-        Raises:
-            ArithmeticError: a score is not finite.
+        histories: the queries', with times that compare with the contexts'. What is not finite in the scores of a
+        request shows at its last positions: scores add up.
         """
-        request = request_features(history, context, self.model.schema)
+        asked = zip(queries, histories, contexts, strict=True)
+        described = [self._describe(cgs, *one) for one in asked]
+        requests, lengths, habits = (np.array(parts) for parts in zip(*described, strict=True))
+        return self.model.curves_of_each(requests, [cg.name for cg in cgs], lengths, habits)
+
+    def _describe(
+        self, cgs: Sequence[CandidateGenerator], query: Query, history: History, context: Context
+    ) -> tuple[Floats, Floats, Floats]:
         habits = self.model.habits
-        own = None if habits is None else habits.of(query, context.exclude_seen)
-        curves = self.model.curves(request, [cg.name for cg in cgs], list_lengths(cgs, query), own)
-        if not all(map(math.isfinite, curves[:, -1].tolist())):  # scores add up: what is wrong stays wrong
-            raise ArithmeticError("MixiGen's scores are not finite")
-        return curves
+        own = self.model.nobody if habits is None else habits.of(query, context.exclude_seen)
+        return request_features(history, context, self.model.schema), list_lengths(cgs, query), own
 
     def warm_up(self) -> None:
         """Compile."""
@@ -64,7 +72,7 @@ class Recipe:
     n: int
     n_items: int
     curves: Doubles | None = None
-    """Of `mixigen`: (n_cgs, positions)."""
+    """Of `mixigen`: (n_requests, n_cgs, positions)."""
     shares: Sequence[float] = ()
     """Of `quota`: for each generator, of any sum; none: equal ones."""
 
@@ -79,6 +87,8 @@ class Blend:
     """From 1, in that generator's own eligible list."""
     score: Floats
     """mixigen: of (generator, position); rrf: the sum; else the generator's own."""
+    supplied: Sequence[int]
+    """How many items each generator supplied."""
     dropped: list[str] = field(default_factory=list)
     """Generators that failed or took too long."""
 
@@ -89,25 +99,43 @@ class Blend:
 class Strategy(NamedTuple):
     """A way to blend."""
 
-    depths: Callable[[Recipe, int], Sequence[int]]
-    """(recipe, number of generators) → how deep it will want each, however many items come twice; 0: perhaps not."""
-    merge: Callable[[Lists, Recipe], Blend]
-    """Pulls on lists, whether something of them has been fetched or nothing, and blends them."""
+    depths: Callable[[Lists, Recipe], Sequence[Sequence[int]]]
+    """How deep it will want each list of each request, however many items come twice; 0: perhaps not."""
+    merge: Callable[[Lists, Recipe], Sequence[Blend | Exception]]
+    """Pulls on lists, whether something of them has been fetched or nothing, and blends those of each request."""
 
 
-def _learned_depths(recipe: Recipe, _: int) -> Sequence[int]:
+def _learned_depths(_: Lists, recipe: Recipe) -> Sequence[Sequence[int]]:
     """A generator with a place is selected once, to depth n: again costs more, and a graph may find another list."""
-    places = mix_kernels.planned_depths(_curves(recipe), recipe.n).tolist()
-    return [recipe.n if own else 0 for own in places]
+    places = mix_kernels.planned_depths(_curves(recipe), recipe.n)
+    return [[recipe.n if own else 0 for own in request] for request in places.tolist()]
 
 
-def _by_curves(lists: Lists, recipe: Recipe) -> Blend:
+def _by_curves(lists: Lists, recipe: Recipe) -> list[Blend | Exception]:
     """K-way merge by score; positions beyond those trained on keep the last score."""
     curves = _curves(recipe)
-    merged = new_merge(recipe.n, len(lists), recipe.n_items)
-    while (row := mix_kernels.merge_by_curves(merged, curves, *_fetched(lists))) != COMPLETE:
-        lists.pull(row, recipe.n)
-    return _blend(merged, lists, merged.score)
+    merges = new_merges(len(lists), recipe.n, len(lists.cgs), recipe.n_items)
+    rows = mix_kernels.merge_each_by_curves(merges, curves, lists.items, lists.lengths, lists.ended)
+    for request in np.flatnonzero(rows != COMPLETE).tolist():
+        own = slice(request, request + 1)
+        part, row = part_of(merges, own), rows[request]
+        while row != COMPLETE:
+            lists.pull(request, row, recipe.n)
+            fetched = lists.items[own], lists.lengths[own], lists.ended[own]
+            row = mix_kernels.merge_each_by_curves(part, curves[own], *fetched)[0]
+    ranks, scores, supplied = merges.position + 1, _floats(merges.score), merges.given.tolist()
+    return [
+        Blend(items[:size], cgs[:size], own_ranks[:size], own_scores[:size], own_supplied, dropped)
+        for items, cgs, own_ranks, own_scores, own_supplied, dropped in zip(
+            merges.item, merges.cg, ranks, scores, supplied, lists.dropped, strict=True
+        )
+        for size in [sum(own_supplied)]
+    ]
+
+
+def _each(merge: Callable[[Lists, Recipe, int], Blend]) -> Callable[[Lists, Recipe], Sequence[Blend | Exception]]:
+    """Return what merges request by request."""
+    return lambda lists, recipe: [attempt(merge, lists, recipe, request) for request in range(len(lists))]
 
 
 def _curves(recipe: Recipe) -> Doubles:
@@ -116,59 +144,57 @@ def _curves(recipe: Recipe) -> Doubles:
     return recipe.curves
 
 
-def _share_depths(recipe: Recipe, n_cgs: int) -> Sequence[int]:
+def _share_depths(lists: Lists, recipe: Recipe) -> Sequence[Sequence[int]]:
     """Somewhat deeper than its places, for the items that others take first."""
-    return [int(share * recipe.n * _SPARE) for share in _shares(recipe, n_cgs).tolist()]
+    return [_own_share_depths(lists, recipe)] * len(lists)
 
 
-def _by_shares(lists: Lists, recipe: Recipe) -> Blend:
+def _own_share_depths(lists: Lists, recipe: Recipe) -> Sequence[int]:
+    return [int(share * recipe.n * _SPARE) for share in _shares(lists, recipe).tolist()]
+
+
+def _by_shares(lists: Lists, recipe: Recipe, request: int) -> Blend:
     """Give every generator its share of the places, evenly spread; who ends leaves the rest theirs."""
-    merged = new_merge(recipe.n, len(lists), recipe.n_items)
-    shares, depths = _shares(recipe, len(lists)), _share_depths(recipe, len(lists))
-    while (row := mix_kernels.merge_by_shares(merged, shares, *_fetched(lists))) != COMPLETE:
-        lists.pull(row, depths[row])
-    size = merged.given.sum()
-    return _blend(merged, lists, lists.scores()[merged.cg[:size], merged.position[:size]])
+    merged = new_merge(recipe.n, len(lists.cgs), recipe.n_items)
+    shares, depths = _shares(lists, recipe), _own_share_depths(lists, recipe)
+    fetched = lists.items[request], lists.lengths[request], lists.ended[request]
+    while (row := mix_kernels.merge_by_shares(merged, shares, *fetched)) != COMPLETE:
+        lists.pull(request, row, depths[row])
+    supplied = merged.given.tolist()
+    own = slice(sum(supplied))
+    items, cgs, positions = merged.item[own], merged.cg[own], merged.position[own]
+    return Blend(items, cgs, positions + 1, lists.scores(request)[cgs, positions], supplied, lists.dropped[request])
 
 
-def _shares(recipe: Recipe, n_cgs: int) -> Doubles:
+def _shares(lists: Lists, recipe: Recipe) -> Doubles:
     """Return the share of each generator, together 1 or hardly more, each above 0."""
-    shares = np.asarray(recipe.shares or np.ones(n_cgs), np.float64)
+    shares = np.asarray(recipe.shares or np.ones(len(lists.cgs)), np.float64)
     least: Doubles = np.maximum(shares / shares.sum(), _LEAST_SHARE)
     return least
 
 
-def _rrf(lists: Lists, recipe: Recipe) -> Blend:
+def _rrf(lists: Lists, recipe: Recipe, request: int) -> Blend:
     """Reciprocal rank fusion (Cormack et al. 2009) of the first n of every list."""
-    for row in range(len(lists)):
-        while not lists.ended[row] and lists.lengths[row] < recipe.n:
-            lists.pull(row, recipe.n)
-    merged = new_merge(len(lists) * recipe.n, len(lists), 0)
+    n_cgs, lengths, ended = len(lists.cgs), lists.lengths[request], lists.ended[request]
+    for row in range(n_cgs):
+        while not ended[row] and lengths[row] < recipe.n:
+            lists.pull(request, row, recipe.n)
+    merged = new_merge(n_cgs * recipe.n, n_cgs, 0)
     place = np.zeros(recipe.n_items, np.int32)
-    depths = np.minimum(lists.lengths, recipe.n)
-    size = mix_kernels.fuse(merged, lists.items, depths, place, RRF_CONSTANT)
+    size = mix_kernels.fuse(merged, lists.items[request], np.minimum(lengths, recipe.n), place, RRF_CONSTANT)
     best = np.argsort(-merged.score[:size], kind="stable")[: recipe.n]
-    return Blend(
-        merged.item[best], merged.cg[best], merged.position[best] + 1, _floats(merged.score[best]), lists.dropped
-    )
+    items, cgs, ranks = merged.item[best], merged.cg[best], merged.position[best] + 1
+    supplied = np.bincount(cgs, minlength=n_cgs).tolist()
+    return Blend(items, cgs, ranks, _floats(merged.score[best]), supplied, lists.dropped[request])
 
 
 STRATEGIES: Mapping[str, Strategy] = {
     "mixigen": Strategy(_learned_depths, _by_curves),
-    "round_robin": Strategy(_share_depths, _by_shares),
-    "quota": Strategy(_share_depths, _by_shares),
-    "rrf": Strategy(lambda recipe, n_cgs: [recipe.n] * n_cgs, _rrf),
+    "round_robin": Strategy(_share_depths, _each(_by_shares)),
+    "quota": Strategy(_share_depths, _each(_by_shares)),
+    "rrf": Strategy(lambda lists, recipe: [[recipe.n] * len(lists.cgs)] * len(lists), _each(_rrf)),
 }
 """`round_robin` takes from each in turn, which is what `quota` does where shares are equal."""
-
-
-def _fetched(lists: Lists) -> tuple[Ints, Ints, Bools]:
-    return lists.items, lists.lengths, lists.ended
-
-
-def _blend(merged: Merged, lists: Lists, score: Doubles | Floats) -> Blend:
-    size = sum(merged.given.tolist())
-    return Blend(merged.item[:size], merged.cg[:size], merged.position[:size] + 1, _floats(score[:size]), lists.dropped)
 
 
 def _floats(values: Doubles | Floats) -> Floats:

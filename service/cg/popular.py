@@ -6,8 +6,8 @@ import numpy as np
 
 from service import kernels, personal_kernels
 from service.array_types import Bools, Doubles, Floats, Ints
-from service.cg.base import ALL_ALLOWED, Candidates, Filters, ItemMap, Query, Ranking
-from service.cg.joined import Joined, candidates_of_each
+from service.cg.base import ALL_ALLOWED, Candidates, Filters, ItemMap, Query, Ranking, Several
+from service.cg.joined import Joined
 from service.history_kernels import WEIGHTINGS
 
 _SECONDS_PER_DAY = 86_400.0
@@ -74,15 +74,13 @@ class PersonalTop:
         """Rank the history itself."""
         return PersonalRanking(query, self._known, self._weighting, self._half_life)
 
-    def best_of_each(self, queries: Sequence[Query], k: int) -> list[Candidates]:
+    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
         """Do the same for several queries, in one call."""
         own = Joined.of(queries)
         # NumPy's exp2 uses vector instructions: several times as fast as what is compiled here
         decay = np.exp2(personal_kernels.half_lives(own.last, own.starts, self._half_life))
         history, filters = (own.items, own.counts, own.last, own.starts), (own.excluded, own.excluded_starts)
-        return candidates_of_each(
-            *personal_kernels.best_own_of_each(*history, decay, self._weighting, self._known, *filters, k)
-        )
+        return Several(*personal_kernels.best_own_of_each(*history, decay, self._weighting, self._known, *filters, k))
 
     def warm_up(self) -> None:
         """Compile."""

@@ -6,7 +6,8 @@ import numpy as np
 
 from service import scan_kernels
 from service.array_types import Floats, Ints
-from service.cg.base import Candidates, ItemMap, ScoreRanking
+from service.cg.base import Candidates, ItemMap, ScoreRanking, Several
+from service.cg.joined import starts_of
 from service.scan_estimates import ROUNDING, ScanCodes
 
 MAX_SHARE = 1 / 16
@@ -62,17 +63,21 @@ class CodedRanking:
 
 def best_of_each(
     coded: CodedVectors, vectors: Sequence[Floats], excluded: Sequence[Ints], items: ItemMap, k: int
-) -> list[Candidates | None]:
-    """Return what `CodedRanking.top(k)` would for several user vectors; None where the codes cannot tell."""
+) -> Several | None:
+    """Return what `CodedRanking.top(k)` would for several user vectors; fewer than k where the codes cannot tell.
+
+    None: they cannot for any.
+    """
     if not 0 < k <= coded.deepest:
-        return [None] * len(vectors)
-    queries, starts = np.array(vectors), np.zeros(len(vectors) + 1, np.int32)
-    np.cumsum([len(own) for own in excluded], out=starts[1:])
+        return None
     found, scores, sizes = scan_kernels.best_items_of_each(
-        *coded.codes, coded.vectors, coded.biases, coded.slack, queries, np.concatenate(excluded), starts, k
+        *coded.codes,
+        coded.vectors,
+        coded.biases,
+        coded.slack,
+        np.array(vectors),
+        np.concatenate(excluded),
+        starts_of(excluded),
+        k,
     )
-    found = items.release_items(found)
-    return [
-        Candidates(own, their) if size == k else None
-        for own, their, size in zip(found, scores, sizes.tolist(), strict=True)
-    ]
+    return Several(items.release_items(found), scores, sizes)

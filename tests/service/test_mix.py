@@ -122,7 +122,9 @@ def test_where_no_score_rises_mix_is_score_everything_and_sort(tmp_path_factory,
     vector = request_features(query.history, Context(NOW), of)
     scores = np.round(model.predict(rows(vector, of, list_lengths(cgs, query))).reshape(len(TRAINED), -1), 9)
     assert (np.diff(scores) <= 0).all()
-    assert (np.diff(release.mixigen.curves(cgs, query, query.history, Context(NOW))) <= 0).all()  # not even by 1e-17
+    assert (
+        np.diff(release.mixigen.curves(cgs, [query], [query.history], [Context(NOW)])[0]) <= 0
+    ).all()  # not even by 1e-17
     found = ask(release, user, n=6).blend
     wanted = naive.merge_monotone(scores, lists, 6)
     assert [(cg, rank - 1) for cg, rank in zip(found.cg, found.cg_rank, strict=True)] == [
@@ -134,7 +136,7 @@ def test_a_subset_is_scored_as_itself(release):
     answer = ask(release, 1, n=6, cgs=["personal_top", "slim"])
     lists, cgs = _lists(release, 1, ["personal_top", "slim"], False)
     query = _query(release, 1, False)
-    curves = release.mixigen.curves(cgs, query, query.history, Context(NOW))
+    curves = release.mixigen.curves(cgs, [query], [query.history], [Context(NOW)])[0]
     assert answer.blend.items.tolist() == [item for item, *_ in naive.merge_k_way(curves, lists, 6)]
 
 
@@ -176,9 +178,9 @@ def test_a_given_history_has_just_happened(release):
     """Not in 1970: the days since its last event would be beyond all that was trained on."""
     seen = []
     spied = MixiGen(release.mixigen.model)
-    spied.curves = lambda cgs, query, history, context: (
-        seen.append(history),
-        release.mixigen.curves(cgs, query, history, context),
+    spied.curves = lambda cgs, queries, histories, contexts: (
+        seen.extend(histories),
+        release.mixigen.curves(cgs, queries, histories, contexts),
     )[1]
     given = [item_id(3), item_id(1), item_id(3)]
     mix(dataclasses.replace(release, mixigen=spied), MixRequest(1, history=given, timestamp=NOW), None)
@@ -205,7 +207,7 @@ def test_explain_names_all_sources(release):
 
 
 def test_a_model_that_fails_is_replaced_by_rrf(release, monkeypatch, caplog):
-    monkeypatch.setattr(MixModel, "curves", lambda *_: 1 / 0)
+    monkeypatch.setattr(MixModel, "curves_of_each", lambda *_: 1 / 0)
     answer = ask(release, n=5)
     assert (answer.strategy, answer.degraded) == ("rrf", ["mixigen"])
     assert answer.blend.items.tolist() == ask(release, n=5, cgs=TRAINED, strategy="rrf").blend.items.tolist()
@@ -213,7 +215,7 @@ def test_a_model_that_fails_is_replaced_by_rrf(release, monkeypatch, caplog):
 
 
 def test_a_model_whose_scores_are_not_finite_is_replaced_by_rrf(release, monkeypatch):
-    monkeypatch.setattr(MixModel, "curves", lambda self, *_: np.full((3, 6), np.nan))
+    monkeypatch.setattr(MixModel, "curves_of_each", lambda self, *_: np.full((1, 3, 6), np.nan))
     assert ask(release, n=5).degraded == ["mixigen"]
 
 

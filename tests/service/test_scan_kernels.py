@@ -86,7 +86,7 @@ def test_the_best_for_each_of_several_queries_are_those_for_it_alone(n, dim, n_q
     excluded = [np.flatnonzero(rng.random(n) < share).astype(np.int32) for share in rng.random(n_queries) / 2]
     coded = CodedVectors(vectors, biases, encode(vectors), max_share=1)
     found = best_of_each(coded, queries, excluded, ItemMap(None, n), 20)
-    for own, query, not_these in zip(found, queries, excluded, strict=True):
+    for own, query, not_these in zip(found.each(), queries, excluded, strict=True):
         wanted, their = top_k(exact(vectors, biases, query, not_these), 20)
         assert own.items.tolist() == wanted.tolist()
         assert own.scores.tolist() == their.tolist()
@@ -97,10 +97,10 @@ def test_for_several_queries_the_codes_say_when_they_cannot_tell():
     queries, none = np.ones((2, 130), np.float32), np.empty(0, np.int32)
     few = [none, np.arange(295, dtype=np.int32)]
     coded = CodedVectors(vectors, biases, encode(vectors), max_share=0.5)
-    first, second = best_of_each(coded, queries, few, ItemMap(None, 300), 20)
-    assert (len(first), second) == (20, None)
-    assert best_of_each(coded, queries, few, ItemMap(None, 300), 200) == [None, None]
-    assert best_of_each(coded, queries, few, ItemMap(None, 300), 0) == [None, None]
+    first, second = best_of_each(coded, queries, few, ItemMap(None, 300), 20).each()
+    assert (len(first), len(second)) == (20, 5)
+    assert best_of_each(coded, queries, few, ItemMap(None, 300), 200) is None
+    assert best_of_each(coded, queries, few, ItemMap(None, 300), 0) is None
 
 
 def test_the_best_are_found_by_codes_alone():

@@ -86,7 +86,7 @@ Quotas = dict[str, tuple[float, float]]
 
 def _quotas(bench: Bench, chosen: Scores) -> Quotas:
     """Return what curves imply, with users as the sample."""
-    places = np.stack([mix_kernels.planned_depths(curve, PLACES) for curve in chosen.values()])
+    places = mix_kernels.planned_depths(np.stack([*chosen.values()]), PLACES)
     _, user = np.unique([str(user) for user, _ in chosen], return_inverse=True)
     return {name: mean_and_half(places[:, row], user) for row, name in enumerate(_cgs(bench))}
 

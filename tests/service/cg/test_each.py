@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from service.cg.base import Candidates, ListRanking, Query
+from service.cg.base import Candidates, Filters, ListRanking, Query, Several
 from service.cg.each import best_of_each
 
 
@@ -27,12 +27,15 @@ class Single:
     def warm_up(self): ...
 
 
-class Several(Single):
+class Together(Single):
     def best_of_each(self, queries, k):
         self.log.append([query.user for query in queries])
         if any(query.user == 13 for query in queries):
             raise ValueError("unlucky")
-        return [one(query.user) for query in queries]
+        found = Several.none(len(queries), k)
+        for row, query in enumerate(queries):
+            found.put(row, one(query.user))
+        return found
 
 
 def asked(cg, *users):
@@ -41,13 +44,13 @@ def asked(cg, *users):
 
 
 def test_together_where_the_generator_can():
-    cg = Several()
+    cg = Together()
     assert asked(cg, 1, 2) == [[1], [2]]
     assert cg.log == [[1, 2]]
 
 
 def test_one_query_is_asked_in_the_usual_way():
-    cg = Several()
+    cg = Together()
     assert asked(cg, 1) == [[1]]
     assert cg.log == [1]
 
@@ -60,9 +63,16 @@ def test_one_by_one_where_it_cannot():
 
 
 def test_a_failure_is_that_of_one_query(caplog):
-    cg = Several()
+    cg = Together()
     first, second = asked(cg, 1, 13)
     assert first == [1]
     assert isinstance(second, ValueError)
     assert cg.log == [[1, 13], 1, 13]
     assert "single failed for 2 requests together" in caplog.text
+
+
+def test_where_not_all_items_are_allowed_one_is_asked_for_itself():
+    cg = Together()
+    queries = [Query(1), Query(2, filters=Filters(allowed=np.ones(9, np.bool_))), Query(3)]
+    assert [own.items.tolist() for own in best_of_each(cg, queries, 1)] == [[1], [2], [3]]
+    assert cg.log == [[1, 3], 2]

@@ -9,7 +9,7 @@ from service.cg.base import Query
 from service.cg.lists import Lists
 from service.cg.mixigen import STRATEGIES, Recipe
 from tests import naive
-from tests.mixes import FixedCG
+from tests.mixes import FixedCG, PersonalCG
 
 N_ITEMS = 60
 
@@ -28,8 +28,13 @@ def cases(draw):
 
 def blend(strategy, lists, n, **recipe):
     cgs = [FixedCG(f"cg{row}", items) for row, items in enumerate(lists)]
-    made = Lists(cgs, Query(), n)
-    return STRATEGIES[strategy].merge(made, Recipe(n, N_ITEMS, **recipe)), made
+    made = Lists(cgs, [Query()], n)
+    return merged(strategy, made, **recipe), made
+
+
+def merged(strategy, lists, curves=None, **recipe):
+    recipe = Recipe(lists.capacity, N_ITEMS, None if curves is None else np.asarray(curves)[None], **recipe)
+    return STRATEGIES[strategy].merge(lists, recipe)[0]
 
 
 def picks(found):
@@ -54,6 +59,23 @@ def test_mixigen_is_the_k_way_procedure_for_any_curves(case):
     assert picks(found) == naive.merge_k_way(curves, lists, n)
     last = curves.shape[1] - 1
     assert found.score.tolist() == [curves[row, min(position, last)] for _, row, position in picks(found)]
+
+
+@settings(max_examples=60, deadline=None)
+@given(cases(), st.integers(2, 4))
+def test_merges_made_together_are_those_made_alone(case, together):
+    """Each has curves and lists of its own, of which some are fetched and some are not yet."""
+    lists, curves, n, rng = case
+    each = [rng.permutation(curves) for _ in range(together)]
+    orders = [[rng.permutation(items).tolist() for items in lists] for _ in range(together)]
+    cgs = [PersonalCG(f"cg{row}", [order[row] for order in orders]) for row in range(len(lists))]
+    made = Lists(cgs, [Query(user) for user in range(together)], n)
+    made.fetch(rng.integers(0, 2, (together, len(lists))) * rng.choice([5, n]))
+    recipe = Recipe(n, N_ITEMS, np.array(each))
+    found = STRATEGIES["mixigen"].merge(made, recipe)
+    for own, order, of_own in zip(found, orders, each, strict=True):
+        assert picks(own) == naive.merge_k_way(of_own, order, n)
+        assert own.supplied == np.bincount(own.cg, minlength=len(lists)).tolist()
 
 
 @settings(max_examples=100, deadline=None)
@@ -96,7 +118,7 @@ def test_round_robin_by_hand():
 @pytest.mark.parametrize("strategy", ["round_robin", "quota"])
 def test_without_a_score_of_the_blend_it_is_the_generators_own(strategy):
     found, made = blend(strategy, [[1, 2, 3], [1, 4], [5, 6, 7]], 6)
-    own = [made.scores()[row, position] for _, row, position in picks(found)]
+    own = [made.scores(0)[row, position] for _, row, position in picks(found)]
     assert found.score.tolist() == own
     assert own[0] == 1.0
 
@@ -119,28 +141,26 @@ def test_mixigen_by_hand():
 
 def test_a_generator_that_is_not_needed_is_not_asked():
     cgs = [FixedCG("a", range(10)), FixedCG("b", range(10, 20))]
-    lists = Lists(cgs, Query(), 5)
-    STRATEGIES["mixigen"].merge(lists, Recipe(5, N_ITEMS, curves=np.array([[1.0], [0.5]])))
+    merged("mixigen", Lists(cgs, [Query()], 5), curves=[[1.0], [0.5]])
     assert [cg.ranked for cg in cgs] == [1, 0]
 
 
 def test_lists_are_fetched_in_batches_of_ten():
     _, made = blend("mixigen", [list(range(40)), list(range(40))], 15, curves=np.array([[1.0], [0.5]]))
-    assert made.lengths.tolist() == [20, 0]
+    assert made.lengths.tolist() == [[20, 0]]
 
 
 def test_sources_are_all_generators_that_had_an_item():
     found, made = blend("rrf", [[1, 2], [2, 3]], 3)
     assert found.items.tolist() == [2, 1, 3]
-    origins = [[(source.cg, source.rank) for source in of_item] for of_item in made.sources(found.items)]
+    origins = [[(source.cg, source.rank) for source in of_item] for of_item in made.sources(0, found.items)]
     assert origins == [[(0, 2), (1, 1)], [(0, 1)], [(1, 2)]]
 
 
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
 def test_a_failing_generator_is_dropped_and_named(strategy, caplog):
     cgs = [FixedCG("bad", [1, 2], error=RuntimeError("no")), FixedCG("good", [3, 4])]
-    recipe = Recipe(5, N_ITEMS, curves=np.array([[1.0], [0.5]]))
-    found = STRATEGIES[strategy].merge(Lists(cgs, Query(), 5), recipe)
+    found = merged(strategy, Lists(cgs, [Query()], 5), curves=[[1.0], [0.5]])
     assert found.items.tolist() == [3, 4]
     assert found.dropped == ["bad"]
     assert "generator bad failed" in caplog.text
@@ -149,6 +169,6 @@ def test_a_failing_generator_is_dropped_and_named(strategy, caplog):
 def test_what_a_generator_gave_before_it_failed_stays(caplog):
     del caplog
     cgs = [FixedCG("late", range(40), fail_after=45), FixedCG("good", range(20, 60))]
-    found = STRATEGIES["round_robin"].merge(Lists(cgs, Query(), 50), Recipe(50, N_ITEMS))
+    found = merged("round_robin", Lists(cgs, [Query()], 50))
     assert found.dropped == ["late"]
     assert np.bincount(found.cg).tolist() == [20, 30]
