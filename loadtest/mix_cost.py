@@ -16,9 +16,8 @@ from pathlib import Path
 import numpy as np
 
 from service import registry
-from service.generate import Request, generate, make_query
-from service.mix import MixRequest, default_cgs, mix
-from service.mix_features import Context
+from service.generate import Request, generate
+from service.mix import MixRequest, curves, default_cgs, mix
 from service.mix_kernels import warm_up
 from service.registry import Release
 from service.store import Store
@@ -76,9 +75,7 @@ def times_of(release: Release, request: MixRequest, watch: Watch, clock: Clock) 
     times["mix"] = timed(mix, release, request, stored)
     times["mix, watched"] = timed(mix, release, request, stored, watch)
     if release.mixigen is not None:
-        query, _ = make_query(release, request, stored)
-        cgs = [release.cg(name) for name in names]
-        times["its scores"] = timed(release.mixigen.curves, cgs, query, query.history, Context(int(time.time())))
+        times["its scores"] = timed(curves, release, request, stored)
     return times
 
 

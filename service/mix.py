@@ -13,6 +13,7 @@ from service.attempt import attempt
 from service.cg.base import CandidateGenerator, Candidates, Query
 from service.cg.lists import Lists, Source
 from service.cg.mixigen import STRATEGIES, Blend, Recipe
+from service.cg.several import Histories, Queries
 from service.errors import InvalidRequestError
 from service.fill import Filled, fill_up
 from service.generate import Request, make_query, user_known
@@ -138,13 +139,14 @@ def _plan(release: Release, request: MixRequest, stored: History | None) -> _Pla
 
 def _answers(plans: Sequence[_Plan], watch: Watch | None, end: float) -> Sequence[MixAnswer | Exception]:
     """Blend for requests that are alike; a MixiGen that cannot score is no reason to fail."""
-    recipe = attempt(_recipe, plans)
+    queries = Queries(plan.query for plan in plans)
+    recipe = attempt(_recipe, plans, queries)
     if isinstance(recipe, Exception) and len(plans) > 1:
         return [answer for plan in plans for answer in _answers([plan], watch, end)]
     if isinstance(recipe, Exception):
         log.error("MixiGen failed; %s takes its place", RRF, exc_info=recipe)
         return _answers([replace(plans[0], strategy=RRF, degraded=[MIXIGEN])], watch, end)
-    strategy, lists = STRATEGIES[plans[0].strategy], _lists(plans)
+    strategy, lists = STRATEGIES[plans[0].strategy], _lists(plans, queries)
     depths = strategy.depths(lists, recipe)
 
     def work(lists: Lists) -> tuple[Lists, Sequence[Blend | Exception]]:
@@ -155,8 +157,8 @@ def _answers(plans: Sequence[_Plan], watch: Watch | None, end: float) -> Sequenc
     return [attempt(_answer, plan, lists, place, blends[place]) for place, plan in enumerate(plans)]
 
 
-def _lists(plans: Sequence[_Plan]) -> Lists:
-    lists = Lists(plans[0].cgs, [plan.query for plan in plans], plans[0].request.n)
+def _lists(plans: Sequence[_Plan], queries: Queries) -> Lists:
+    lists = Lists(plans[0].cgs, queries, plans[0].request.n)
     for place, plan in enumerate(plans):
         if _only_popular_has_any(plan.cgs, plan.query):  # then none is asked: what is popular is fill
             lists.ended[place] = True
@@ -186,7 +188,7 @@ def curves(release: Release, request: MixRequest, stored: History | None) -> tup
         InvalidRequestError: the release has no MixiGen, or it was not trained on a generator asked for.
     """
     plan = _plan(release, replace(request, strategy=MIXIGEN, shares={}), stored)
-    return [cg.name for cg in plan.cgs], _curves([plan])[0]
+    return [cg.name for cg in plan.cgs], _curves([plan], Queries([plan.query]))[0]
 
 
 def default_cgs(release: Release) -> Sequence[str]:
@@ -245,15 +247,15 @@ def _context(release: Release, request: MixRequest) -> Context:
     return Context(now, request.city_name, request.store_id, exclude_seen)
 
 
-def _recipe(plans: Sequence[_Plan]) -> Recipe:
+def _recipe(plans: Sequence[_Plan], queries: Queries) -> Recipe:
     """Return what the strategy needs for requests that are alike."""
     first = plans[0]
-    curves = _curves(plans) if first.strategy == MIXIGEN else None
+    curves = _curves(plans, queries) if first.strategy == MIXIGEN else None
     shares = [first.request.shares.get(cg.name, 0.0) for cg in first.cgs] if first.request.shares else ()
     return Recipe(first.request.n, len(first.release.items), curves, shares)
 
 
-def _curves(plans: Sequence[_Plan]) -> Doubles:
+def _curves(plans: Sequence[_Plan], queries: Queries) -> Doubles:
     """Return MixiGen's scores (n_requests, n_cgs, positions).
 
     Raises:
@@ -261,9 +263,10 @@ def _curves(plans: Sequence[_Plan]) -> Doubles:
     """
     mixigen = plans[0].release.mixigen
     assert mixigen is not None  # noqa: S101 (checked by _strategy)
-    queries, contexts = [plan.query for plan in plans], [plan.context for plan in plans]
-    histories = [_dated(plan.query, plan.context.timestamp) for plan in plans]
-    curves = mixigen.curves(plans[0].cgs, queries, histories, contexts)
+    histories = queries.histories
+    if any(query.history_given for query in queries):
+        histories = Histories.of([_dated(plan.query, plan.context.timestamp) for plan in plans])
+    curves = mixigen.curves(plans[0].cgs, queries, histories, [plan.context for plan in plans])
     if not np.isfinite(curves[:, :, -1]).all():  # scores add up: what is wrong stays wrong
         raise ArithmeticError("MixiGen's scores are not finite")
     return curves

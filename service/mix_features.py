@@ -16,8 +16,9 @@ from numba import njit
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from service.array_types import Floats, Ints, Longs
-from service.cg.base import CandidateGenerator, ExpectsLength, KnowsUsers, Query
-from service.history import History
+from service.cg.base import CandidateGenerator, KnowsUsers, Query
+from service.cg.several import ExpectsLength, Histories, Queries
+from service.history import EMPTY, History
 from service.record import record
 
 REQUEST_FEATURES: tuple[str, ...] = (
@@ -101,49 +102,72 @@ def feature_names(schema: MixSchema) -> tuple[str, ...]:
 
 def request_features(history: History, context: Context, schema: MixSchema) -> Floats:
     """Return REQUEST_FEATURES (n,) of a user at a moment; an empty history and no place are normal."""
-    local = datetime.fromtimestamp(context.timestamp, _zone(schema.timezone))
-    city, store = _code(schema.cities, context.city_name), _code(schema.stores, context.store_id)
-    rest = [local.hour, local.weekday(), city, store, context.exclude_seen]
-    features = np.array([0, 0, 0, 0, 0, 0, 0, 0, *rest], np.float32)
-    if len(history):
-        _describe(history.counts, history.last, context.timestamp, features)
+    own: Floats = features_of_each(Histories.of([history]), [context], schema)[0]
+    return own
+
+
+def features_of_each(histories: Histories, contexts: Sequence[Context], schema: MixSchema) -> Floats:
+    """Return REQUEST_FEATURES (b, n) of several users at a moment each."""
+    features: Floats = np.array([(*_NOTHING, *_moment(context, schema)) for context in contexts], np.float32)
+    times = np.array([context.timestamp for context in contexts], np.int64)
+    _describe(histories.counts, histories.last, histories.starts, times, features)
     return features
 
 
+_NOTHING = (0,) * REQUEST_FEATURES.index("hour")
+"""Of an empty history."""
+
+
+def _moment(context: Context, schema: MixSchema) -> tuple[float, ...]:
+    local = datetime.fromtimestamp(context.timestamp, _zone(schema.timezone))
+    city, store = _code(schema.cities, context.city_name), _code(schema.stores, context.store_id)
+    return local.hour, local.weekday(), city, store, context.exclude_seen
+
+
 @njit(nogil=True, cache=True)
-def _describe(counts: Ints, last: Longs, now: int, features: Floats) -> None:
-    """Write the features of a history that is not empty: one pass instead of a dozen calls of numpy."""
-    total, repeated, most, newest, oldest = 0, 0, counts[0], last[0], last[0]
-    for place in range(len(counts)):
-        count, time = counts[place], last[place]
-        total += count
-        repeated += count > 1
-        most, newest, oldest = max(most, count), max(newest, time), min(oldest, time)
-    n = len(counts)
-    features[0], features[1], features[2], features[3], features[4] = n, total, repeated / n, most, total / n
-    features[5] = max(0.0, (now - newest) / _SECONDS_PER_DAY)
-    features[6] = (newest - oldest) / _SECONDS_PER_DAY
-    features[7] = 1.0
+def _describe(counts: Ints, last: Longs, starts: Ints, times: Longs, features: Floats) -> None:
+    """Write the features of the histories that are not empty: one pass instead of a dozen calls of numpy."""
+    for q in range(len(times)):
+        begin, end, own = starts[q], starts[q + 1], features[q]
+        if begin == end:
+            continue
+        total, repeated, most, newest, oldest = 0, 0, counts[begin], last[begin], last[begin]
+        for place in range(begin, end):
+            count, time = counts[place], last[place]
+            total += count
+            repeated += count > 1
+            most, newest, oldest = max(most, count), max(newest, time), min(oldest, time)
+        n = end - begin
+        own[0], own[1], own[2], own[3], own[4] = n, total, repeated / n, most, total / n
+        own[5] = max(0.0, (times[q] - newest) / _SECONDS_PER_DAY)
+        own[6] = (newest - oldest) / _SECONDS_PER_DAY
+        own[7] = 1.0
 
 
-def warm_up() -> None:
-    """Compile for histories mapped from disk and in memory."""
-    for writeable in (True, False):
-        counts, last = np.ones(1, np.int32), np.ones(1, np.int64)
-        counts.flags.writeable = last.flags.writeable = writeable
-        _describe(counts, last, 0, np.zeros(len(REQUEST_FEATURES), np.float32))
+def warm_up(schema: MixSchema) -> None:
+    """Compile."""
+    features_of_each(Histories.of([EMPTY]), [Context(0)], schema)
 
 
 def list_lengths(cgs: Sequence[CandidateGenerator], query: Query) -> Floats:
-    """Return how many items each generator can be expected to have, before it has done any work.
+    """Return `lengths_of_each` (n_cgs,) of one query."""
+    own: Floats = lengths_of_each(cgs, Queries([query]))[0]
+    return own
+
+
+def lengths_of_each(cgs: Sequence[CandidateGenerator], queries: Queries) -> Floats:
+    """Return (b, n_cgs): how many items each generator can be expected to have, before it has done any work.
 
     Exact where a generator can tell cheaply (`ExpectsLength`: `personal_top` has as many as the eligible
     history); 0 for one that needs a history or a stored vector and has neither; otherwise the cap of 100,
     or the number of allowed items if those are fewer.
     """
-    allowed = query.filters.allowed
-    most = min(LIST_LENGTH_CAP, np.count_nonzero(allowed)) if len(allowed) else LIST_LENGTH_CAP
-    return np.array([min(most, _expected(cg, query)) for cg in cgs], np.float32)
+    lengths = np.array([_expected(cg, queries) for cg in cgs], np.float32).T
+    most = [
+        min(LIST_LENGTH_CAP, np.count_nonzero(allowed)) if len(allowed := query.filters.allowed) else LIST_LENGTH_CAP
+        for query in queries
+    ]
+    return np.minimum(lengths, np.array(most, np.float32)[:, None])
 
 
 def cg_rows(schema: MixSchema) -> Floats:
@@ -186,13 +210,14 @@ def _code(values: tuple[str, ...], value: str | None) -> int:
     return values.index(value) if value is not None and value in values else UNKNOWN
 
 
-def _expected(cg: CandidateGenerator, query: Query) -> int:
+def _expected(cg: CandidateGenerator, queries: Queries) -> Sequence[int]:
     if _tells_length(type(cg)):
-        return cast("ExpectsLength", cg).expected_length(query)
-    if len(query.history):
-        return LIST_LENGTH_CAP
-    known = isinstance(cg, KnowsUsers) and query.user is not None and query.stored_applies and cg.knows(query.user)
-    return LIST_LENGTH_CAP if known else 0
+        return cast("ExpectsLength", cg).expected_lengths(queries)
+    return [LIST_LENGTH_CAP if len(query.history) or _knows(cg, query) else 0 for query in queries]
+
+
+def _knows(cg: CandidateGenerator, query: Query) -> bool:
+    return isinstance(cg, KnowsUsers) and query.user is not None and query.stored_applies and cg.knows(query.user)
 
 
 @functools.lru_cache(maxsize=64)

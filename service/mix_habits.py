@@ -5,6 +5,7 @@ users, in what the ranker liked and in what was bought, shrunk to 0 where little
 is not known has zeros, which is what an average one has.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -41,12 +42,17 @@ class Habits(NamedTuple):
 
     def of(self, query: Query, exclude_seen: bool) -> Floats:
         """Return (n_cgs, len(HABIT_FEATURES)) of the user of a query; zeros where nothing applies."""
-        row = self.users.row(query.user) if query.user is not None and query.stored_applies else -1
-        n = len(HABIT_FEATURES)
-        if row < 0:
-            return np.zeros((self.values.shape[2] // n, n), np.float32)
-        found: Floats = self.values[int(exclude_seen), row].reshape(-1, n)
-        return found
+        own: Floats = self.of_each([query], [exclude_seen])[0]
+        return own
+
+    def of_each(self, queries: Sequence[Query], exclude_seen: Sequence[bool]) -> Floats:
+        """Return (b, n_cgs, len(HABIT_FEATURES)) of several."""
+        rows = [
+            self.users.row(query.user) if query.user is not None and query.stored_applies else -1 for query in queries
+        ]
+        found: Floats = self.values[np.array(exclude_seen, np.intp), rows]
+        found[np.array(rows) < 0] = 0
+        return found.reshape(len(rows), -1, len(HABIT_FEATURES))
 
     def check(self, n_cgs: int) -> None:
         """Compare the shapes.

@@ -44,8 +44,6 @@ class MixModel:
             habits.check(len(schema.cgs))
         self._row = {name: row for row, name in enumerate(schema.cgs)}
         self._all = np.arange(len(schema.cgs), dtype=np.int32)
-        self.nobody: Floats = np.zeros((len(schema.cgs), len(schema.habits)), np.float32)
-        """The habits of a user of whom nothing is known."""
         position = len(feature_names(schema)) - 1
         asked = (trees.split_feature != NO_SPLIT) & (trees.split_feature != position)
         columns, borders = np.where(asked, trees.split_feature, 0), np.where(asked, trees.split_border, np.inf)
@@ -77,13 +75,17 @@ class MixModel:
         request: `request_features`; cgs: some of schema.cgs, in any order; lengths: their `list_lengths`;
         habits: those of all schema.cgs, None for a user of whom nothing is known.
         """
-        own = self.nobody if habits is None else np.array(habits)
-        curves: Doubles = self.curves_of_each(request[None], cgs, np.asarray(lengths, np.float32)[None], own[None])[0]
+        own = None if habits is None else np.array(habits)[None]
+        curves: Doubles = self.curves_of_each(request[None], cgs, np.asarray(lengths, np.float32)[None], own)[0]
         return curves
 
-    def curves_of_each(self, requests: Floats, cgs: Sequence[str], lengths: Floats, habits: Floats) -> Doubles:
+    def curves_of_each(
+        self, requests: Floats, cgs: Sequence[str], lengths: Floats, habits: Floats | None = None
+    ) -> Doubles:
         """Return those of several requests, (b, n, max_position); the arguments likewise with a row for each."""
         rows = self._all if (*cgs,) == self.schema.cgs else np.array([self._row[name] for name in cgs], np.int32)
+        if habits is None:
+            habits = np.zeros((len(requests), len(self.schema.cgs), len(self.schema.habits)), np.float32)
         curves: Doubles = curves_of_each(requests, lengths, habits, rows, *self._of_trees)
         return curves
 

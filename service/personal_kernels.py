@@ -46,6 +46,16 @@ def count_eligible(items: Ints, known: Bools, excluded: Ints, allowed: Bools) ->
 
 
 @njit(nogil=True, cache=True)
+def count_known(items: Ints, starts: Ints, known: Bools) -> Ints:
+    """Return how many items the model knows of each history items[starts[q] : starts[q + 1]]."""
+    counts = np.zeros(len(starts) - 1, np.int32)
+    for q in range(len(counts)):
+        for item in items[starts[q] : starts[q + 1]]:
+            counts[q] += len(known) == 0 or known[item]
+    return counts
+
+
+@njit(nogil=True, cache=True)
 def half_lives(last: Seconds, starts: Ints, half_life: float) -> Doubles:
     """Return how many half-lives each is later than the latest of its history: none or fewer.
 
@@ -148,4 +158,5 @@ def warm_up() -> None:
         for excluded in (items, np.zeros(1, np.int32)):
             best_own(items, items, last, decay, 0, known, excluded, allowed, 1)
             count_eligible(items, known, excluded, allowed)
+    count_known(items.copy(), starts, known)
     best_own_of_each(items.copy(), items.copy(), last.copy(), starts, decay, 0, known, items.copy(), starts, 1)

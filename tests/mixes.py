@@ -6,7 +6,8 @@ from pathlib import Path
 import numpy as np
 
 from service.artifact import Draft
-from service.cg.base import NOTHING, Candidates, ListRanking, Several
+from service.cg.base import NOTHING, Candidates, ListRanking
+from service.cg.several import Several
 from service.ids import IdType
 from service.mix_features import MixSchema, feature_names
 from service.mix_segments import Segments

@@ -4,7 +4,6 @@ A generator is asked with a `Query` and returns a `Ranking`: its own eligible it
 from which any prefix can be read. `Cursor` hands a ranking out piece by piece.
 """
 
-from collections.abc import Sequence
 from dataclasses import field
 from typing import Protocol, runtime_checkable
 
@@ -72,33 +71,6 @@ class Candidates:
 NOTHING = Candidates(NO_ITEMS, np.empty(0, np.float32))
 
 
-@record
-class Several:
-    """Candidates of several queries, a row for each."""
-
-    items: Ints
-    """(b, k)."""
-    scores: Floats
-    """(b, k)."""
-    sizes: Ints
-    """(b,) how many of a row there are."""
-
-    @classmethod
-    def none(cls, n: int, k: int) -> "Several":
-        """Return room for k of each of n queries."""
-        return cls(np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32))
-
-    def put(self, row: int, own: Candidates) -> None:
-        """Set those of one query."""
-        self.sizes[row] = len(own)
-        self.items[row, : len(own)], self.scores[row, : len(own)] = own.items, own.scores
-
-    def each(self) -> list[Candidates]:
-        """Return those of every query."""
-        rows = zip(self.items, self.scores, self.sizes.tolist(), strict=True)
-        return [Candidates(items[:size], scores[:size]) for items, scores, size in rows]
-
-
 class Ranking(Protocol):
     """One generator's answer to one query."""
 
@@ -137,32 +109,11 @@ class KnowsUsers(Protocol):
 
 
 @runtime_checkable
-class ExpectsLength(Protocol):
-    """A generator that can tell cheaply, before it ranks, how long its list will be."""
-
-    def expected_length(self, query: Query) -> int:
-        """Return the number of eligible items, or more than anybody asks for."""
-        ...
-
-
-@runtime_checkable
 class SimilarItems(Protocol):
     """A generator that can also rank items by what goes with one item."""
 
     def similar(self, item: int, filters: Filters) -> Ranking:
         """Rank the items that go with `item` (an index of the release), itself left out."""
-        ...
-
-
-@runtime_checkable
-class RanksTogether(Protocol):
-    """A generator that answers several queries with less work than one after the other."""
-
-    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
-        """Return for each query what `rank(query).top(k)` would; if one fails, none is answered.
-
-        All items are allowed in all of them.
-        """
         ...
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from typing import cast
 
 from service.attempt import attempt
-from service.cg.base import CandidateGenerator, Candidates, Query, RanksTogether
+from service.cg.base import CandidateGenerator, Candidates, Query
+from service.cg.several import Queries, RanksTogether
 
 log = logging.getLogger(__name__)
 
@@ -15,12 +16,12 @@ def best_of_each(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Se
     """Return for each query what `cg.rank(query).top(k)` returns or raises."""
     if not ranks_together(cg):
         return [attempt(_best, cg, query, k) for query in queries]
-    whole = [query for query in queries if not len(query.filters.allowed)]
+    whole = Queries(query for query in queries if not len(query.filters.allowed))
     together = iter(_best_together(cg, whole, k))
     return [next(together) if not len(query.filters.allowed) else attempt(_best, cg, query, k) for query in queries]
 
 
-def _best_together(cg: CandidateGenerator, queries: Sequence[Query], k: int) -> Sequence[Candidates | Exception]:
+def _best_together(cg: CandidateGenerator, queries: Queries, k: int) -> Sequence[Candidates | Exception]:
     if len(queries) > 1:
         found = attempt(cast("RanksTogether", cg).best_of_each, queries, k)
         if not isinstance(found, Exception):

@@ -8,8 +8,9 @@ import numpy as np
 from service import embedding_kernels
 from service.array_types import Floats, Ints
 from service.cg import scan
-from service.cg.base import NOTHING, Candidates, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking, Several
+from service.cg.base import NOTHING, Candidates, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
 from service.cg.scan import CodedRanking, CodedVectors
+from service.cg.several import Queries, Several, starts_of
 from service.ids import Id, IdIndex
 from service.top_kernels import NOT_ELIGIBLE
 
@@ -58,7 +59,7 @@ class Embedding:
             return ScoreRanking(self.scores(vector, local), self.items)
         return CodedRanking(self.coded, vector, local.excluded, self.items, lambda: self.scores(vector, local))
 
-    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
+    def best_of_each(self, queries: Queries, k: int) -> Several:
         """Return the best k by the scores of all items for several queries, by way of the codes together."""
         vectors = [self.user_vector(query) for query in queries]
         found = self._by_codes(vectors, queries, k)
@@ -69,13 +70,16 @@ class Embedding:
                 found.put(row, self._best(vectors[row], queries[row].filters, k))
         return found
 
-    def _by_codes(self, vectors: Sequence[Floats | None], queries: Sequence[Query], k: int) -> Several | None:
+    def _by_codes(self, vectors: Sequence[Floats | None], queries: Queries, k: int) -> Several | None:
         """Return fewer than k where the codes cannot tell; None: nowhere."""
         known = [vector for vector in vectors if vector is not None]
         if self.coded is None or len(known) < len(vectors):
             return None
-        excluded = [self.items.model_items(query.filters.excluded) for query in queries]
-        return scan.best_of_each(self.coded, known, excluded, self.items, k)
+        excluded, starts = queries.excluded
+        if len(excluded):
+            parts = [self.items.model_items(query.filters.excluded) for query in queries]
+            excluded, starts = np.concatenate(parts), starts_of(parts)
+        return scan.best_of_each(self.coded, np.array(known), excluded, starts, self.items, k)
 
     def _best(self, vector: Floats | None, filters: Filters, k: int) -> Candidates:
         return NOTHING if vector is None else self.exact(vector, filters).top(k)
@@ -111,7 +115,7 @@ class Embedding:
             self.scores(stored, Filters())
             self.exact(stored, Filters()).top(1)
         if self.coded is not None:
-            scan.best_of_each(self.coded, [vector], [Filters().excluded], self.items, 1)
+            scan.best_of_each(self.coded, vector[None], *Queries([Query()]).excluded, self.items, 1)
         embedding_kernels.cosine_items(self.item_vectors, np.int32(0), Filters().allowed)
 
     def _folded(self, query: Query) -> Floats | None:

@@ -1,9 +1,8 @@
 """DotProductKNN: the exact ranking of all items by user · item + bias, and the oracle for ANN."""
 
-from collections.abc import Sequence
-
-from service.cg.base import NOTHING, Filters, ListRanking, Query, Ranking, Several
+from service.cg.base import NOTHING, Filters, ListRanking, Query, Ranking
 from service.cg.embedding import Embedding
+from service.cg.several import Queries, Several
 from service.ids import Id
 
 
@@ -23,7 +22,7 @@ class DotProductKNN:
         vector = self._embedding.user_vector(query)
         return ListRanking(NOTHING) if vector is None else self._embedding.exact(vector, query.filters)
 
-    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
+    def best_of_each(self, queries: Queries, k: int) -> Several:
         """Scan for several queries."""
         return self._embedding.best_of_each(queries, k)
 

@@ -1,13 +1,11 @@
 """LinearItemToItemCG: scores = history @ W, for the item-item matrices of EASE and SLIM."""
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from service import kernels, linear_kernels
 from service.array_types import Floats, Ints
-from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking, Several
-from service.cg.joined import Joined
+from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
+from service.cg.several import Queries, Several
 from service.history_kernels import WEIGHTINGS
 from service.linear_kernels import Weights, score_history
 
@@ -28,18 +26,18 @@ class LinearItemToItemCG:
             return ListRanking(NOTHING)
         return self._ranking(items, weights, query.filters)
 
-    def best_of_each(self, queries: Sequence[Query], k: int) -> Several:
+    def best_of_each(self, queries: Queries, k: int) -> Several:
         """Do the same for several queries, in one call."""
-        joined, weighting = Joined.of(queries), WEIGHTINGS[self._weighting]
+        histories, (excluded, excluded_starts) = queries.histories, queries.excluded
         items, scores, sizes = linear_kernels.best_of_each(
             self._W,
             self._items.to_model,
-            weighting,
-            joined.items,
-            joined.counts,
-            joined.starts,
-            joined.excluded,
-            joined.excluded_starts,
+            WEIGHTINGS[self._weighting],
+            histories.items,
+            histories.counts,
+            histories.starts,
+            excluded,
+            excluded_starts,
             k,
         )
         return Several(self._items.release_items(items), scores, sizes)
@@ -55,7 +53,7 @@ class LinearItemToItemCG:
         """Run one item through."""
         if len(self._items):
             self._ranking(np.zeros(1, np.int32), np.ones(1, np.float32), Filters()).top(1)
-            self.best_of_each([Query()], 1)
+            self.best_of_each(Queries([Query()]), 1)
 
     def _ranking(self, items: Ints, weights: Floats, filters: Filters) -> Ranking:
         scores = score_history(self._W, items, weights)

@@ -15,8 +15,9 @@ import numpy as np
 from service.array_types import Floats, Ints
 from service.attempt import attempt
 from service.cg.asking import Asked, Asking
-from service.cg.base import CandidateGenerator, Candidates, Cursor, Query, RanksTogether, Several
+from service.cg.base import CandidateGenerator, Candidates, Cursor
 from service.cg.each import ranks_together
+from service.cg.several import Queries, RanksTogether, Several
 from service.record import record
 
 log = logging.getLogger(__name__)
@@ -38,7 +39,7 @@ class Source:
 class Lists:
     """Fetched items and scores of the same generators for several requests, in arrays that the kernels read."""
 
-    def __init__(self, cgs: Sequence[CandidateGenerator], queries: Sequence[Query], capacity: int) -> None:
+    def __init__(self, cgs: Sequence[CandidateGenerator], queries: Queries, capacity: int) -> None:
         """Take generators that have not been asked yet; nobody will want more than `capacity` of one.
 
         A merge that gives n items wants at most n of a list: it passes an item over only if that was given before.
@@ -80,16 +81,17 @@ class Lists:
 
     def _fetch_at_once(self, row: int, waiting: Sequence[int], depth: int) -> bool:
         """Fetch the lists of a generator for several requests with one question; False: it failed."""
-        cg, k = self.cgs[row], self._batches(depth)
+        cg, k, is_all = self.cgs[row], self._batches(depth), len(waiting) == len(self)
+        queries = self.queries if is_all else Queries(self.queries[place] for place in waiting)
         self.asking.begin(cg)
-        found = attempt(cast("RanksTogether", cg).best_of_each, [self.queries[place] for place in waiting], k)
+        found = attempt(cast("RanksTogether", cg).best_of_each, queries, k)
         self.asking.end()
         if isinstance(found, Exception):
             log.warning(
                 "generator %s failed for %d requests together; asked for each", cg.name, len(waiting), exc_info=found
             )
             return False
-        which = slice(None) if len(waiting) == len(self) else waiting
+        which = slice(None) if is_all else waiting
         self.items[which, row, :k] = found.items
         self.lengths[which, row] = found.sizes
         self.ended[which, row] = (found.sizes < k) | (found.sizes >= self.capacity)

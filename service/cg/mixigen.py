@@ -13,10 +13,10 @@ import numpy as np
 from service import mix_features, mix_kernels
 from service.array_types import Doubles, Floats, Ints
 from service.attempt import attempt
-from service.cg.base import CandidateGenerator, Query
+from service.cg.base import CandidateGenerator
 from service.cg.lists import Lists
-from service.history import History
-from service.mix_features import Context, list_lengths, request_features
+from service.cg.several import Histories, Queries
+from service.mix_features import Context, features_of_each, lengths_of_each
 from service.mix_kernels import COMPLETE, new_merge, new_merges, part_of
 from service.mix_model import MixModel
 from service.record import record
@@ -36,32 +36,23 @@ class MixiGen:
         self.cgs = model.schema.cgs
 
     def curves(
-        self,
-        cgs: Sequence[CandidateGenerator],
-        queries: Sequence[Query],
-        histories: Sequence[History],
-        contexts: Sequence[Context],
+        self, cgs: Sequence[CandidateGenerator], queries: Queries, histories: Histories, contexts: Sequence[Context]
     ) -> Doubles:
         """Return the scores (n_requests, n_cgs, positions) of generators it was trained on.
 
         histories: the queries', with times that compare with the contexts'. What is not finite in the scores of a
         request shows at its last positions: scores add up.
         """
-        asked = zip(queries, histories, contexts, strict=True)
-        described = [self._describe(cgs, *one) for one in asked]
-        requests, lengths, habits = (np.array(parts) for parts in zip(*described, strict=True))
-        return self.model.curves_of_each(requests, [cg.name for cg in cgs], lengths, habits)
-
-    def _describe(
-        self, cgs: Sequence[CandidateGenerator], query: Query, history: History, context: Context
-    ) -> tuple[Floats, Floats, Floats]:
-        habits = self.model.habits
-        own = self.model.nobody if habits is None else habits.of(query, context.exclude_seen)
-        return request_features(history, context, self.model.schema), list_lengths(cgs, query), own
+        model = self.model
+        requests, lengths = features_of_each(histories, contexts, model.schema), lengths_of_each(cgs, queries)
+        habits = None
+        if model.habits is not None:
+            habits = model.habits.of_each(queries, [context.exclude_seen for context in contexts])
+        return model.curves_of_each(requests, [cg.name for cg in cgs], lengths, habits)
 
     def warm_up(self) -> None:
         """Compile."""
-        mix_features.warm_up()
+        mix_features.warm_up(self.model.schema)
         self.model.warm_up()
 
 

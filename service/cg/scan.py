@@ -1,13 +1,13 @@
 """The exact ranking of an embedding by way of its codes (`service.scan_kernels`)."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 
 from service import scan_kernels
 from service.array_types import Floats, Ints
-from service.cg.base import Candidates, ItemMap, ScoreRanking, Several
-from service.cg.joined import starts_of
+from service.cg.base import Candidates, ItemMap, ScoreRanking
+from service.cg.several import Several
 from service.scan_estimates import ROUNDING, ScanCodes
 
 MAX_SHARE = 1 / 16
@@ -62,22 +62,16 @@ class CodedRanking:
 
 
 def best_of_each(
-    coded: CodedVectors, vectors: Sequence[Floats], excluded: Sequence[Ints], items: ItemMap, k: int
+    coded: CodedVectors, vectors: Floats, excluded: Ints, starts: Ints, items: ItemMap, k: int
 ) -> Several | None:
     """Return what `CodedRanking.top(k)` would for several user vectors; fewer than k where the codes cannot tell.
 
-    None: they cannot for any.
+    vectors: (b, dim); excluded[starts[q] : starts[q + 1]]: of vector q. None: they cannot tell for any.
     """
     if not 0 < k <= coded.deepest:
         return None
+    of_each = vectors, excluded, starts
     found, scores, sizes = scan_kernels.best_items_of_each(
-        *coded.codes,
-        coded.vectors,
-        coded.biases,
-        coded.slack,
-        np.array(vectors),
-        np.concatenate(excluded),
-        starts_of(excluded),
-        k,
+        *coded.codes, coded.vectors, coded.biases, coded.slack, *of_each, k
     )
     return Several(items.release_items(found), scores, sizes)

@@ -9,6 +9,7 @@ import pytest
 from service import mix as mix_module
 from service import registry
 from service.cg.mixigen import STRATEGIES, MixiGen, Strategy
+from service.cg.several import Histories, Queries
 from service.errors import InvalidRequestError, UnknownCGError
 from service.generate import Request, generate, make_query
 from service.mix import MixRequest, default_cgs, mix, mixes
@@ -122,9 +123,7 @@ def test_where_no_score_rises_mix_is_score_everything_and_sort(tmp_path_factory,
     vector = request_features(query.history, Context(NOW), of)
     scores = np.round(model.predict(rows(vector, of, list_lengths(cgs, query))).reshape(len(TRAINED), -1), 9)
     assert (np.diff(scores) <= 0).all()
-    assert (
-        np.diff(release.mixigen.curves(cgs, [query], [query.history], [Context(NOW)])[0]) <= 0
-    ).all()  # not even by 1e-17
+    assert (np.diff(_curves(release, cgs, query)) <= 0).all()  # not even by 1e-17
     found = ask(release, user, n=6).blend
     wanted = naive.merge_monotone(scores, lists, 6)
     assert [(cg, rank - 1) for cg, rank in zip(found.cg, found.cg_rank, strict=True)] == [
@@ -136,7 +135,7 @@ def test_a_subset_is_scored_as_itself(release):
     answer = ask(release, 1, n=6, cgs=["personal_top", "slim"])
     lists, cgs = _lists(release, 1, ["personal_top", "slim"], False)
     query = _query(release, 1, False)
-    curves = release.mixigen.curves(cgs, [query], [query.history], [Context(NOW)])[0]
+    curves = _curves(release, cgs, query)
     assert answer.blend.items.tolist() == [item for item, *_ in naive.merge_k_way(curves, lists, 6)]
 
 
@@ -179,7 +178,7 @@ def test_a_given_history_has_just_happened(release):
     seen = []
     spied = MixiGen(release.mixigen.model)
     spied.curves = lambda cgs, queries, histories, contexts: (
-        seen.extend(histories),
+        seen.append(histories),
         release.mixigen.curves(cgs, queries, histories, contexts),
     )[1]
     given = [item_id(3), item_id(1), item_id(3)]
@@ -323,6 +322,10 @@ def test_an_error_of_ours_comes_through_the_watch(release, monkeypatch):
     monkeypatch.setitem(mix_module.STRATEGIES, "rrf", Strategy(lambda *_: [], lambda *_: 1 / 0))
     with pytest.raises(ZeroDivisionError):
         ask(release, strategy="rrf", watch=Watch(1000))
+
+
+def _curves(release, cgs, query):
+    return release.mixigen.curves(cgs, Queries([query]), Histories.of([query.history]), [Context(NOW)])[0]
 
 
 def _query(release, user, exclude_seen):

@@ -6,6 +6,7 @@ import pytest
 from service import embedding_kernels, scan_estimates, scan_kernels
 from service.cg.base import ItemMap
 from service.cg.scan import CodedRanking, CodedVectors, best_of_each
+from service.cg.several import starts_of
 from service.scan_estimates import COARSE_ERROR, LENGTH
 from service.top_kernels import NOT_ELIGIBLE, top_k
 from training.scan_codes import encode
@@ -85,7 +86,7 @@ def test_the_best_for_each_of_several_queries_are_those_for_it_alone(n, dim, n_q
     queries = rng.normal(size=(n_queries, dim)).astype(np.float32)
     excluded = [np.flatnonzero(rng.random(n) < share).astype(np.int32) for share in rng.random(n_queries) / 2]
     coded = CodedVectors(vectors, biases, encode(vectors), max_share=1)
-    found = best_of_each(coded, queries, excluded, ItemMap(None, n), 20)
+    found = best_of_each(coded, queries, np.concatenate(excluded), starts_of(excluded), ItemMap(None, n), 20)
     for own, query, not_these in zip(found.each(), queries, excluded, strict=True):
         wanted, their = top_k(exact(vectors, biases, query, not_these), 20)
         assert own.items.tolist() == wanted.tolist()
@@ -96,11 +97,12 @@ def test_for_several_queries_the_codes_say_when_they_cannot_tell():
     vectors, biases, _ = model(300, 130)
     queries, none = np.ones((2, 130), np.float32), np.empty(0, np.int32)
     few = [none, np.arange(295, dtype=np.int32)]
+    joined = np.concatenate(few), starts_of(few)
     coded = CodedVectors(vectors, biases, encode(vectors), max_share=0.5)
-    first, second = best_of_each(coded, queries, few, ItemMap(None, 300), 20).each()
+    first, second = best_of_each(coded, queries, *joined, ItemMap(None, 300), 20).each()
     assert (len(first), len(second)) == (20, 5)
-    assert best_of_each(coded, queries, few, ItemMap(None, 300), 200) is None
-    assert best_of_each(coded, queries, few, ItemMap(None, 300), 0) is None
+    assert best_of_each(coded, queries, *joined, ItemMap(None, 300), 200) is None
+    assert best_of_each(coded, queries, *joined, ItemMap(None, 300), 0) is None
 
 
 def test_the_best_are_found_by_codes_alone():

@@ -2,8 +2,9 @@
 
 import numpy as np
 
-from service.cg.base import Candidates, Filters, ListRanking, Query, Several
+from service.cg.base import Candidates, Filters, ListRanking, Query
 from service.cg.each import best_of_each
+from service.cg.several import Several
 
 
 def one(item):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 
 from service.cg.asking import GivenUpError
-from service.cg.base import Candidates, Filters, ListRanking, Query, Several
+from service.cg.base import Candidates, Filters, ListRanking, Query
 from service.cg.lists import Lists
+from service.cg.several import Queries, Several
 from tests.mixes import FixedCG
 
 
@@ -41,7 +42,7 @@ class NotedTogether(Noted):
 
 
 def of(cgs, *users, n=20):
-    return Lists(cgs, [Query(user) for user in users], n)
+    return Lists(cgs, Queries(map(Query, users)), n)
 
 
 def test_every_generator_is_asked_for_all_requests_in_turn():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 from service.cg.base import Query
 from service.cg.lists import Lists
 from service.cg.mixigen import STRATEGIES, Recipe
+from service.cg.several import Queries
 from tests import naive
 from tests.mixes import FixedCG, PersonalCG
 
@@ -28,7 +29,7 @@ def cases(draw):
 
 def blend(strategy, lists, n, **recipe):
     cgs = [FixedCG(f"cg{row}", items) for row, items in enumerate(lists)]
-    made = Lists(cgs, [Query()], n)
+    made = Lists(cgs, Queries([Query()]), n)
     return merged(strategy, made, **recipe), made
 
 
@@ -69,7 +70,7 @@ def test_merges_made_together_are_those_made_alone(case, together):
     each = [rng.permutation(curves) for _ in range(together)]
     orders = [[rng.permutation(items).tolist() for items in lists] for _ in range(together)]
     cgs = [PersonalCG(f"cg{row}", [order[row] for order in orders]) for row in range(len(lists))]
-    made = Lists(cgs, [Query(user) for user in range(together)], n)
+    made = Lists(cgs, Queries(map(Query, range(together))), n)
     made.fetch(rng.integers(0, 2, (together, len(lists))) * rng.choice([5, n]))
     recipe = Recipe(n, N_ITEMS, np.array(each))
     found = STRATEGIES["mixigen"].merge(made, recipe)
@@ -141,7 +142,7 @@ def test_mixigen_by_hand():
 
 def test_a_generator_that_is_not_needed_is_not_asked():
     cgs = [FixedCG("a", range(10)), FixedCG("b", range(10, 20))]
-    merged("mixigen", Lists(cgs, [Query()], 5), curves=[[1.0], [0.5]])
+    merged("mixigen", Lists(cgs, Queries([Query()]), 5), curves=[[1.0], [0.5]])
     assert [cg.ranked for cg in cgs] == [1, 0]
 
 
@@ -160,7 +161,7 @@ def test_sources_are_all_generators_that_had_an_item():
 @pytest.mark.parametrize("strategy", list(STRATEGIES))
 def test_a_failing_generator_is_dropped_and_named(strategy, caplog):
     cgs = [FixedCG("bad", [1, 2], error=RuntimeError("no")), FixedCG("good", [3, 4])]
-    found = merged(strategy, Lists(cgs, [Query()], 5), curves=[[1.0], [0.5]])
+    found = merged(strategy, Lists(cgs, Queries([Query()]), 5), curves=[[1.0], [0.5]])
     assert found.items.tolist() == [3, 4]
     assert found.dropped == ["bad"]
     assert "generator bad failed" in caplog.text
@@ -169,6 +170,6 @@ def test_a_failing_generator_is_dropped_and_named(strategy, caplog):
 def test_what_a_generator_gave_before_it_failed_stays(caplog):
     del caplog
     cgs = [FixedCG("late", range(40), fail_after=45), FixedCG("good", range(20, 60))]
-    found = merged("round_robin", Lists(cgs, [Query()], 50))
+    found = merged("round_robin", Lists(cgs, Queries([Query()]), 50))
     assert found.dropped == ["late"]
     assert np.bincount(found.cg).tolist() == [20, 30]
