@@ -20,12 +20,12 @@ _PLACE_BITS = 24
 
 
 @njit(nogil=True, cache=True)
-def _eligible(items: Ints, known: Bools, excluded: Ints, allowed: Bools) -> Ints:
+def _eligible(items: Ints, to_model: Ints, excluded: Ints, allowed: Bools) -> Ints:
     """Return the places of items that may be returned: a pass for each reason, most of which are seldom there."""
     places, size = np.empty(len(items), np.int32), 0
     for place in range(len(items)):
         places[size] = place
-        size += len(known) == 0 or known[items[place]]
+        size += len(to_model) == 0 or to_model[items[place]] >= 0
     if len(allowed):
         places, size = places[:size], 0
         for own in places:
@@ -40,18 +40,18 @@ def _eligible(items: Ints, known: Bools, excluded: Ints, allowed: Bools) -> Ints
 
 
 @njit(nogil=True, cache=True)
-def count_eligible(items: Ints, known: Bools, excluded: Ints, allowed: Bools) -> int:
+def count_eligible(items: Ints, to_model: Ints, excluded: Ints, allowed: Bools) -> int:
     """Return how many items may be returned."""
-    return len(_eligible(items, known, excluded, allowed))
+    return len(_eligible(items, to_model, excluded, allowed))
 
 
 @njit(nogil=True, cache=True)
-def count_known(items: Ints, starts: Ints, known: Bools) -> Ints:
+def count_known(items: Ints, starts: Ints, to_model: Ints) -> Ints:
     """Return how many items the model knows of each history items[starts[q] : starts[q + 1]]."""
     counts = np.zeros(len(starts) - 1, np.int32)
     for q in range(len(counts)):
         for item in items[starts[q] : starts[q + 1]]:
-            counts[q] += len(known) == 0 or known[item]
+            counts[q] += len(to_model) == 0 or to_model[item] >= 0
     return counts
 
 
@@ -101,7 +101,7 @@ def best_own(
     last: Seconds,
     decay: Doubles,
     weighting: int,
-    known: Bools,
+    to_model: Ints,
     excluded: Ints,
     allowed: Bools,
     k: int,
@@ -110,7 +110,7 @@ def best_own(
 
     items: ascending; decay: 2^`half_lives`; weighting: one of `history_kernels.WEIGHTINGS`.
     """
-    places = _eligible(items, known, excluded, allowed)
+    places = _eligible(items, to_model, excluded, allowed)
     scores = np.empty(len(places), np.float32)
     for rank in range(len(places)):
         scores[rank] = weight(counts[places[rank]], weighting) * decay[places[rank]]
@@ -130,7 +130,7 @@ def best_own_of_each(
     starts: Ints,
     decay: Doubles,
     weighting: int,
-    known: Bools,
+    to_model: Ints,
     excluded: Ints,
     excluded_starts: Ints,
     k: int,
@@ -142,7 +142,7 @@ def best_own_of_each(
         begin, end = starts[q], starts[q + 1]
         without = excluded[excluded_starts[q] : excluded_starts[q + 1]]
         own = items[begin:end], counts[begin:end], last[begin:end], decay[begin:end]
-        found, their = best_own(*own, weighting, known, without, all_allowed, k)
+        found, their = best_own(*own, weighting, to_model, without, all_allowed, k)
         sizes[q] = len(found)
         best[q, : len(found)], scores[q, : len(found)] = found, their
     return best, scores, sizes
@@ -150,13 +150,13 @@ def best_own_of_each(
 
 def warm_up() -> None:
     """Compile for histories mapped from disk and in memory."""
-    known, allowed, starts = np.ones(1, np.bool_), np.ones(1, np.bool_), np.array([0, 1], np.int32)
+    to_model, allowed, starts = np.zeros(1, np.int32), np.ones(1, np.bool_), np.array([0, 1], np.int32)
     for writeable in (True, False):
         items, last = np.zeros(1, np.int32), np.zeros(1, np.int64)
         items.flags.writeable = last.flags.writeable = writeable
         decay = half_lives(last, starts, 1.0)
         for excluded in (items, np.zeros(1, np.int32)):
-            best_own(items, items, last, decay, 0, known, excluded, allowed, 1)
-            count_eligible(items, known, excluded, allowed)
-    count_known(items.copy(), starts, known)
-    best_own_of_each(items.copy(), items.copy(), last.copy(), starts, decay, 0, known, items.copy(), starts, 1)
+            best_own(items, items, last, decay, 0, to_model, excluded, allowed, 1)
+            count_eligible(items, to_model, excluded, allowed)
+    count_known(items.copy(), starts, to_model)
+    best_own_of_each(items.copy(), items.copy(), last.copy(), starts, decay, 0, to_model, items.copy(), starts, 1)

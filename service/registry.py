@@ -5,8 +5,10 @@ Everything is validated and mapped before anything is returned, so a caller swap
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from service.array_types import Ints
 from service.artifact import Artifact, Manifest
@@ -96,6 +98,7 @@ def newest_first(store: Store, name: str) -> Iterator[str]:
 
 def build(manifest: ReleaseManifest, artifacts: Mapping[str, Artifact]) -> Release:
     """Build the generators of validated artifacts over one release-wide item index."""
+    artifacts = _shared(artifacts)
     data = artifacts[DATA]
     models = {name: artifact for name, artifact in artifacts.items() if name not in (DATA, MIXIGEN)}
     own_ids = [artifact.arrays["item_ids"] for artifact in models.values()]
@@ -103,8 +106,12 @@ def build(manifest: ReleaseManifest, artifacts: Mapping[str, Artifact]) -> Relea
     data_items = _item_map(items, data)
     popular = popular_cg(POPULAR, data, data_items)
     cgs: dict[str, CandidateGenerator] = {POPULAR: popular}
+    maps: dict[int, ItemMap] = {}
     for name, artifact in models.items():
-        cgs[name] = build_cg(name, artifact, _item_map(items, artifact))
+        own = id(artifact.arrays["item_ids"])
+        if own not in maps:
+            maps[own] = _item_map(items, artifact)
+        cgs[name] = build_cg(name, artifact, maps[own])
     if manifest.default_cg not in cgs:
         raise StoreError(f"release {manifest.release}: its default CG {manifest.default_cg!r} is not in it")
     mixigen = _mixigen(artifacts[MIXIGEN], cgs) if MIXIGEN in artifacts else None
@@ -125,6 +132,21 @@ def build(manifest: ReleaseManifest, artifacts: Mapping[str, Artifact]) -> Relea
         cgs=dict(sorted(cgs.items())),
         mixigen=mixigen,
     )
+
+
+def _shared(artifacts: Mapping[str, Artifact]) -> dict[str, Artifact]:
+    """Return artifacts that have what several of them hold, ids mostly, as one array: caches hold it once."""
+    first: dict[str, NDArray[Any]] = {}
+    return {
+        name: replace(
+            artifact,
+            arrays={
+                key: first.setdefault(artifact.manifest.arrays[key].sha256, values)
+                for key, values in artifact.arrays.items()
+            },
+        )
+        for name, artifact in artifacts.items()
+    }
 
 
 def _mixigen(artifact: Artifact, cgs: Mapping[str, CandidateGenerator]) -> MixiGen:

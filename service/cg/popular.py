@@ -5,8 +5,8 @@ from collections.abc import Sequence
 import numpy as np
 
 from service import kernels, personal_kernels
-from service.array_types import Bools, Doubles, Floats, Ints
-from service.cg.base import ALL_ALLOWED, Candidates, Filters, ItemMap, Query, Ranking
+from service.array_types import Doubles, Floats, Ints
+from service.cg.base import Candidates, Filters, ItemMap, Query, Ranking
 from service.cg.several import Queries, Several
 from service.history_kernels import WEIGHTINGS
 
@@ -40,6 +40,21 @@ class Popular:
         """Apply the query's filters."""
         return PopularRanking(self.order, self._scores, query.filters)
 
+    def best_of_each(self, queries: Queries, k: int) -> Several:
+        """Return the same list for all, unless there are filters."""
+        found = Several.none(len(queries), k)
+        if queries.unfiltered:
+            same = self.rank(queries[0]).top(k)
+            found.items[:, : len(same)], found.scores[:, : len(same)], found.sizes[:] = (
+                same.items,
+                same.scores,
+                len(same),
+            )
+        else:
+            for row, query in enumerate(queries):
+                found.put(row, self.rank(query).top(k))
+        return found
+
     def expected_lengths(self, queries: Queries) -> list[int]:
         """Return the number of popular items; of the filters only what is excluded can shorten the list."""
         return [max(0, len(self.order) - len(query.filters.excluded)) for query in queries]
@@ -58,16 +73,15 @@ class PersonalTop:
 
     def __init__(self, name: str, items: ItemMap, weighting: str, half_life_days: float | None) -> None:
         self.name = name
-        self._items = items
+        self._to_model = items.to_model
         self._weighting = WEIGHTINGS[weighting]
         self._half_life = np.inf if half_life_days is None else half_life_days * _SECONDS_PER_DAY
-        self._known = ALL_ALLOWED if items.to_release is None else items.model_rows() >= 0
 
     def expected_lengths(self, queries: Queries) -> Sequence[int]:
         """Return the number of eligible items of each history."""
         if queries.unfiltered:
             histories = queries.histories
-            known: list[int] = personal_kernels.count_known(histories.items, histories.starts, self._known).tolist()
+            known: list[int] = personal_kernels.count_known(histories.items, histories.starts, self._to_model).tolist()
             return known
         return [self._expected_length(query) for query in queries]
 
@@ -75,18 +89,20 @@ class PersonalTop:
         filters = query.filters
         if filters.excluded is query.history.items:  # exclude_seen, the usual case
             return 0
-        return int(personal_kernels.count_eligible(query.history.items, self._known, filters.excluded, filters.allowed))
+        return int(
+            personal_kernels.count_eligible(query.history.items, self._to_model, filters.excluded, filters.allowed)
+        )
 
     def rank(self, query: Query) -> Ranking:
         """Rank the history itself."""
-        return PersonalRanking(query, self._known, self._weighting, self._half_life)
+        return PersonalRanking(query, self._to_model, self._weighting, self._half_life)
 
     def best_of_each(self, queries: Queries, k: int) -> Several:
         """Do the same for several queries, in one call."""
         own = queries.histories
         # NumPy's exp2 uses vector instructions: several times as fast as what is compiled here
         decay = np.exp2(personal_kernels.half_lives(own.last, own.starts, self._half_life))
-        found = personal_kernels.best_own_of_each(*own, decay, self._weighting, self._known, *queries.excluded, k)
+        found = personal_kernels.best_own_of_each(*own, decay, self._weighting, self._to_model, *queries.excluded, k)
         return Several(*found)
 
     def warm_up(self) -> None:
@@ -97,8 +113,13 @@ class PersonalTop:
 class PersonalRanking:
     """The eligible part of a user's own history."""
 
-    def __init__(self, query: Query, known: Bools, weighting: int, half_life: float) -> None:
-        self._history, self._filters, self._known, self._weighting = query.history, query.filters, known, weighting
+    def __init__(self, query: Query, to_model: Ints, weighting: int, half_life: float) -> None:
+        self._history, self._filters, self._to_model, self._weighting = (
+            query.history,
+            query.filters,
+            to_model,
+            weighting,
+        )
         ends = np.array([0, len(query.history)], np.int32)
         self._decay: Doubles = np.exp2(personal_kernels.half_lives(query.history.last, ends, half_life))
 
@@ -106,4 +127,4 @@ class PersonalRanking:
         """Select the best k."""
         history, filters = self._history, self._filters
         own, eligible = (history.items, history.counts, history.last), (filters.excluded, filters.allowed)
-        return Candidates(*personal_kernels.best_own(*own, self._decay, self._weighting, self._known, *eligible, k))
+        return Candidates(*personal_kernels.best_own(*own, self._decay, self._weighting, self._to_model, *eligible, k))

@@ -35,11 +35,12 @@ def test_the_order_is_the_rule_written_down(half_life, baskets, filtered):
             (rng.random(1000) < 0.7, few, rng.random(1000) < 0.7) if filtered else (none, few[:0], none)
         )
         expected, scores = naive(items, counts, last, half_life, known, excluded, allowed)
+        to_model = np.where(known, 0, -1).astype(np.int32)
         decay = np.exp2(half_lives(last, np.array([0, size], np.int32), half_life))
         for k in (0, 1, 2, 30, size, 1000):
-            found = best_own(items, counts, last, decay, WEIGHTINGS["count"], known, excluded, allowed, k)
+            found = best_own(items, counts, last, decay, WEIGHTINGS["count"], to_model, excluded, allowed, k)
             assert [part.tolist() for part in found] == [expected[:k], scores[:k]]
-        assert count_eligible(items, known, excluded, allowed) == len(expected)
+        assert count_eligible(items, to_model, excluded, allowed) == len(expected)
 
 
 def test_a_long_history_of_equals_is_sorted_and_not_inserted():
@@ -47,7 +48,7 @@ def test_a_long_history_of_equals_is_sorted_and_not_inserted():
     n = 100_000
     items, last = np.arange(n, dtype=np.int32), np.arange(n, dtype=np.int64)
     none = np.empty(0, np.bool_)
-    found, _ = best_own(items, items, last, np.ones(n), WEIGHTINGS["binary"], none, items[:0], none, n)
+    found, _ = best_own(items, items, last, np.ones(n), WEIGHTINGS["binary"], items[:0], items[:0], none, n)
     assert found.tolist() == list(range(n))[::-1]
 
 
