@@ -102,16 +102,16 @@ class IdIndex:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def row(self, key: Id) -> int:
-        """Return the row of an id, −1 if it is unknown."""
+    def row(self, key: Id | None) -> int:
+        """Return the row of an id, −1 if it is unknown or None."""
         probe = self._probe(key)
         if probe is None:
             return -1
         row = int(self.ids.searchsorted(probe))
         return row if row < len(self.ids) and self.ids[row] == probe else -1
 
-    def rows(self, keys: Iterable[Id]) -> Ints:
-        """Return the row of each id, −1 where it is unknown."""
+    def rows(self, keys: Iterable[Id | None]) -> Ints:
+        """Return the row of each id, −1 where it is unknown or None."""
         return np.fromiter((self.row(key) for key in keys), np.int32)
 
     def rows_of(self, ids: IdArray) -> Ints:
@@ -127,8 +127,10 @@ class IdIndex:
         found: list[Any] = self.ids[rows].tolist()
         return [value.decode() for value in found] if self.type == "string" else found
 
-    def _probe(self, key: Id) -> Any:
+    def _probe(self, key: Id | None) -> Any:
         """Return the id as a scalar of the array's dtype, None where that type cannot hold it."""
+        if key is None:
+            return None
         if isinstance(key, str):
             raw = key.encode()
             return np.bytes_(raw) if self.type == "string" and len(raw) <= self.ids.itemsize else None

@@ -14,6 +14,7 @@ from service.array_types import Floats
 from service.artifact import Artifact
 from service.cg.arrays import array
 from service.cg.base import Query
+from service.cg.several import Queries
 from service.ids import IdIndex
 
 HABIT_FEATURES: tuple[str, ...] = (
@@ -42,16 +43,15 @@ class Habits(NamedTuple):
 
     def of(self, query: Query, exclude_seen: bool) -> Floats:
         """Return (n_cgs, len(HABIT_FEATURES)) of the user of a query; zeros where nothing applies."""
-        own: Floats = self.of_each([query], [exclude_seen])[0]
+        own: Floats = self.of_each(Queries([query]), [exclude_seen])[0]
         return own
 
-    def of_each(self, queries: Sequence[Query], exclude_seen: Sequence[bool]) -> Floats:
+    def of_each(self, queries: Queries, exclude_seen: Sequence[bool]) -> Floats:
         """Return (b, n_cgs, len(HABIT_FEATURES)) of several."""
-        rows = [
-            self.users.row(query.user) if query.user is not None and query.stored_applies else -1 for query in queries
-        ]
-        found: Floats = self.values[np.array(exclude_seen, np.intp), rows]
-        found[np.array(rows) < 0] = 0
+        rows = queries.user_rows(self.users)
+        known, which = rows >= 0, np.array(exclude_seen, np.intp)
+        found = np.zeros((len(rows), self.values.shape[2]), np.float32)
+        found[known] = self.values[which[known], rows[known]]
         return found.reshape(len(rows), -1, len(HABIT_FEATURES))
 
     def check(self, n_cgs: int) -> None:

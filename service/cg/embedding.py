@@ -1,6 +1,6 @@
 """What the generators over embeddings share: the vectors, and where a user's vector comes from."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,7 +38,7 @@ class Embedding:
 
     def stored(self, user: Id | None) -> Floats | None:
         """Return the vector of a user the model was trained on, None for others."""
-        row = -1 if user is None else self.users.row(user)
+        row = self.users.row(user)
         if row < 0:
             return None
         vector: Floats = self.user_vectors[row]
@@ -61,25 +61,30 @@ class Embedding:
 
     def best_of_each(self, queries: Queries, k: int) -> Several:
         """Return the best k by the scores of all items for several queries, by way of the codes together."""
-        vectors = [self.user_vector(query) for query in queries]
-        found = self._by_codes(vectors, queries, k)
+        rows = queries.user_rows(self.users)
+        vectors, known = np.zeros((len(rows), self.user_vectors.shape[1]), np.float32), rows >= 0
+        vectors[known] = self.user_vectors[rows[known]]
+        for place in np.flatnonzero(vectors[:, 0] == 0).tolist():
+            vector = self.user_vector(queries[place])
+            known[place] = vector is not None
+            vectors[place] = 0 if vector is None else vector
+        found = self._by_codes(vectors, queries, k) if known.all() else None
         if found is None:
             found = Several.none(len(queries), k)
-        for row, size in enumerate(found.sizes.tolist()):
+        for place, size in enumerate(found.sizes.tolist()):
             if size < k:
-                found.put(row, self._best(vectors[row], queries[row].filters, k))
+                found.put(place, self._best(vectors[place] if known[place] else None, queries[place].filters, k))
         return found
 
-    def _by_codes(self, vectors: Sequence[Floats | None], queries: Queries, k: int) -> Several | None:
+    def _by_codes(self, vectors: Floats, queries: Queries, k: int) -> Several | None:
         """Return fewer than k where the codes cannot tell; None: nowhere."""
-        known = [vector for vector in vectors if vector is not None]
-        if self.coded is None or len(known) < len(vectors):
+        if self.coded is None:
             return None
         excluded, starts = queries.excluded
         if len(excluded):
             parts = [self.items.model_items(query.filters.excluded) for query in queries]
             excluded, starts = np.concatenate(parts), starts_of(parts)
-        return scan.best_of_each(self.coded, np.array(known), excluded, starts, self.items, k)
+        return scan.best_of_each(self.coded, vectors, excluded, starts, self.items, k)
 
     def _best(self, vector: Floats | None, filters: Filters, k: int) -> Candidates:
         return NOTHING if vector is None else self.exact(vector, filters).top(k)

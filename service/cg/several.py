@@ -9,6 +9,7 @@ import numpy as np
 from service.array_types import Floats, Ints, Longs
 from service.cg.base import Candidates, Query
 from service.history import History
+from service.ids import IdIndex
 from service.record import record
 
 
@@ -44,6 +45,18 @@ class Queries(list[Query]):
         """Return the excluded items, one query's after the other's, and where those of each begin."""
         parts = [query.filters.excluded for query in self]
         return np.concatenate(parts), starts_of(parts)
+
+    def user_rows(self, users: IdIndex) -> Ints:
+        """Return the row of each query's user, −1 where it is unknown or what is stored of it does not apply."""
+        rows = self._user_rows.get(id(users.ids))
+        if rows is None:
+            rows = users.rows(query.user if query.stored_applies else None for query in self)
+            self._user_rows[id(users.ids)] = rows  # most models have the same users
+        return rows
+
+    @functools.cached_property
+    def _user_rows(self) -> dict[int, Ints]:
+        return {}
 
     @functools.cached_property
     def unfiltered(self) -> bool:
