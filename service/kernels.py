@@ -115,7 +115,8 @@ def warm_up() -> None:
     items, weights = np.zeros(1, np.int32), np.ones(1, np.float32)
     W = np.ones((1, 1), np.float32)
     indptr = np.array([0, 1], np.int64)
-    allowed = np.ones(1, np.bool_)
+    allowed, locked = np.ones(1, np.bool_), items.copy()
+    locked.flags.writeable = False
     for lock in (False, True):
         mapped: tuple[NDArray[Any], ...] = (W.copy(), indptr.copy(), items.copy(), weights.copy())
         for array in mapped:
@@ -125,6 +126,7 @@ def warm_up() -> None:
         short = mapped[2].astype(np.uint16)
         short.flags.writeable = not lock
         scores = score_history_sparse(mapped[1], short, mapped[3], 1, items, weights)
-        mask_scores(scores, items, allowed)
         top_k(scores, 1)
-        first_eligible(mapped[2], items, allowed, 1)
+        for excluded in (items, locked):
+            mask_scores(scores, excluded, allowed)
+            first_eligible(mapped[2], excluded, allowed, 1)

@@ -8,7 +8,7 @@ import numpy as np
 from service import embedding_kernels
 from service.array_types import Floats, Ints
 from service.cg import scan
-from service.cg.base import NOTHING, Candidates, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
+from service.cg.base import NOTHING, Filters, ItemMap, ListRanking, Query, Ranking, ScoreRanking
 from service.cg.scan import CodedRanking, CodedVectors
 from service.cg.several import Queries, Several, starts_of
 from service.ids import Id, IdIndex
@@ -64,16 +64,14 @@ class Embedding:
         rows = queries.user_rows(self.users)
         vectors, known = np.zeros((len(rows), self.user_vectors.shape[1]), np.float32), rows >= 0
         vectors[known] = self.user_vectors[rows[known]]
-        for place in np.flatnonzero(vectors[:, 0] == 0).tolist():
+        for place in np.flatnonzero(vectors[:, 0] == 0).tolist():  # unknown, or perhaps nothing is said of it
             vector = self.user_vector(queries[place])
             known[place] = vector is not None
             vectors[place] = 0 if vector is None else vector
-        found = self._by_codes(vectors, queries, k) if known.all() else None
-        if found is None:
-            found = Several.none(len(queries), k)
-        for place, size in enumerate(found.sizes.tolist()):
-            if size < k:
-                found.put(place, self._best(vectors[place] if known[place] else None, queries[place].filters, k))
+        found = self._by_codes(vectors, queries, k) or Several.none(len(queries), k)
+        found.sizes[~known] = 0
+        for place in np.flatnonzero(known & (found.sizes < k)).tolist():
+            found.put(place, self.exact(vectors[place], queries[place].filters).top(k))
         return found
 
     def _by_codes(self, vectors: Floats, queries: Queries, k: int) -> Several | None:
@@ -85,9 +83,6 @@ class Embedding:
             parts = [self.items.model_items(query.filters.excluded) for query in queries]
             excluded, starts = np.concatenate(parts), starts_of(parts)
         return scan.best_of_each(self.coded, vectors, excluded, starts, self.items, k)
-
-    def _best(self, vector: Floats | None, filters: Filters, k: int) -> Candidates:
-        return NOTHING if vector is None else self.exact(vector, filters).top(k)
 
     def scores(self, vector: Floats, local: Filters) -> Floats:
         """Return the score of every item, −inf where it is not eligible; filters in the model's items."""
