@@ -141,9 +141,11 @@ def _answers(plans: Sequence[_Plan], watch: Watch | None, end: float) -> Sequenc
     """Blend for requests that are alike; a MixiGen that cannot score is no reason to fail."""
     queries = Queries(plan.query for plan in plans)
     recipe = attempt(_recipe, plans, queries)
-    if isinstance(recipe, Exception) and len(plans) > 1:
-        return [answer for plan in plans for answer in _answers([plan], watch, end)]
     if isinstance(recipe, Exception):
+        if len(plans) > 1:
+            return [answer for plan in plans for answer in _answers([plan], watch, end)]
+        if plans[0].strategy != MIXIGEN:
+            raise recipe
         log.error("MixiGen failed; %s takes its place", RRF, exc_info=recipe)
         return _answers([replace(plans[0], strategy=RRF, degraded=[MIXIGEN])], watch, end)
     strategy, lists = STRATEGIES[plans[0].strategy], _lists(plans, queries)

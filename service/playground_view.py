@@ -77,7 +77,7 @@ def curves(release: Release, request: MixRequest, stored: History | None) -> dic
     The quota holds if no list ends and no item comes twice; the `slots` of /mix say what became of it.
     """
     names, scores = mixigen_curves(release, request, stored)
-    quotas = mix_kernels.planned_depths(scores, request.n).tolist()
+    quotas = mix_kernels.planned_depths(scores[None], request.n)[0].tolist()
     return {
         "release": release.name,
         "n": request.n,
