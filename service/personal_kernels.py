@@ -1,7 +1,7 @@
 """Ranks a user's own history: serial, nogil, compiled once and cached.
 
-Items are those of the release; `known` and `allowed` hold a flag for each of them, and are empty where
-all are; `excluded` is ascending.
+Items are those of the release; `to_model` holds the model's item of each, −1 where it has none, and `allowed` a flag:
+empty where all are there or allowed. `excluded` is ascending.
 """
 
 import numpy as np

@@ -45,11 +45,8 @@ class Popular:
         found = Several.none(len(queries), k)
         if queries.unfiltered:
             same = self.rank(queries[0]).top(k)
-            found.items[:, : len(same)], found.scores[:, : len(same)], found.sizes[:] = (
-                same.items,
-                same.scores,
-                len(same),
-            )
+            found.items[:, : len(same)], found.scores[:, : len(same)] = same.items, same.scores
+            found.sizes[:] = len(same)
         else:
             for row, query in enumerate(queries):
                 found.put(row, self.rank(query).top(k))
@@ -114,12 +111,8 @@ class PersonalRanking:
     """The eligible part of a user's own history."""
 
     def __init__(self, query: Query, to_model: Ints, weighting: int, half_life: float) -> None:
-        self._history, self._filters, self._to_model, self._weighting = (
-            query.history,
-            query.filters,
-            to_model,
-            weighting,
-        )
+        self._history, self._filters = query.history, query.filters
+        self._to_model, self._weighting = to_model, weighting
         ends = np.array([0, len(query.history)], np.int32)
         self._decay: Doubles = np.exp2(personal_kernels.half_lives(query.history.last, ends, half_life))
 

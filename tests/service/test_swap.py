@@ -140,7 +140,7 @@ def test_golden_requests_refuse_nonsense(tmp_path: Path, fault, message: str) ->
     release = registry.load(tiny_store(tmp_path))
     rehearse(release)
     ease = release.cgs["ease"]
-    broken = Broken("ease", ease._score, ease._items, ease._weighting)
+    broken = Broken("ease", ease._W, ease._items, ease._weighting)
     broken.fault = fault
     release.cgs["ease"] = broken
     with pytest.raises(StoreError, match=message):
