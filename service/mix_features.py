@@ -167,9 +167,8 @@ def lengths_of_each(cgs: Sequence[CandidateGenerator], queries: Queries) -> Floa
         min(LIST_LENGTH_CAP, np.count_nonzero(allowed)) if len(allowed := query.filters.allowed) else LIST_LENGTH_CAP
         for query in queries
     ]
-    return np.minimum(
-        lengths, np.array(most, np.float32)[:, None], order="C"
-    )  # another layout is another type to numba
+    # another layout would be another type to numba
+    return np.minimum(lengths, np.array(most, np.float32)[:, None], order="C")
 
 
 def cg_rows(schema: MixSchema) -> Floats:

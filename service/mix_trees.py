@@ -167,52 +167,45 @@ def curves_of_each(
     segment_children: Ints,
     segment_curves: Floats,
 ) -> Doubles:
-    """Return `_curves_of` several requests, (b, n, positions); requests, lengths and habits have a row for each."""
+    """Return (b, n, positions): what the segments say and, along positions, the sum of the trees' steps up and down.
+
+    requests, lengths, habits have a row for each request; cgs (n,): rows of of_cgs and of a request's habits; of_cgs
+    (n_cgs, …): `cg_rows`; columns, borders (n_trees, depth): what a tree asks, never true where it asks for the
+    position, which tree, … (Steps) tell.
+    """
     curves = np.empty((len(requests), len(cgs), segment_curves.shape[3]))
-    trees, segments = (columns, borders, leaf_values), (segment_feature, segment_border, segment_children)
+    trees, steps = (columns, borders, leaf_values), (tree, rise_at, before, after)
     for row in range(len(requests)):
-        own, steps = (requests[row], lengths[row], habits[row]), (tree, rise_at, before, after)
-        curves[row] = _curves_of(*own, cgs, of_cgs, *trees, *steps, scale_and_bias, *segments, segment_curves)
+        request, own_habits = requests[row], habits[row]
+        values = np.empty(len(request) + own_habits.size, np.float32)  # `mix_segments.values_of`
+        values[: len(request)] = request
+        values[len(request) :] = own_habits.reshape(own_habits.size)
+        start = mean_curves(values, segment_feature, segment_border, segment_children, segment_curves)
+        for first in range(0, len(cgs), LANES):
+            X = _features(request, lengths[row], own_habits, cgs, of_cgs, first)
+            _put_curves(X, trees, steps, scale_and_bias, start, cgs, first, curves[row])
     return curves
 
 
 @njit(nogil=True, cache=True)
-def _curves_of(
-    request: Floats,
-    lengths: Floats,
-    habits: Floats,
-    cgs: Ints,
-    of_cgs: Floats,
-    columns: Ints,
-    borders: Floats,
-    leaf_values: Doubles,
-    tree: Ints,
-    rise_at: Ints,
-    before: Ints,
-    after: Ints,
+def _put_curves(
+    X: Floats,
+    trees: tuple[Ints, Floats, Doubles],
+    steps: tuple[Ints, Ints, Ints, Ints],
     scale_and_bias: Doubles,
-    segment_feature: Ints,
-    segment_border: Doubles,
-    segment_children: Ints,
-    segment_curves: Floats,
-) -> Doubles:
-    """Return (n, positions): what the segments say and, along positions, the sum of the trees' steps up and down.
+    start: Doubles,
+    cgs: Ints,
+    first: int,
+    curves: Doubles,
+) -> None:
+    """Write the curves of generators first … of cgs, whose features are X, on top of `start` (n_cgs, positions).
 
-    cgs (n,): rows of of_cgs and habits; of_cgs (n_cgs, …): `cg_rows`; columns, borders (n_trees, depth): what a tree
-    asks, never true where it asks for the position, which tree, … (Steps) tell. If no tree rises with the position,
-    neither does the sum: adding numbers ≤ 0 never rounds upwards.
+    If no tree rises with the position, neither does the sum: adding numbers ≤ 0 never rounds upwards.
     """
-    values = np.empty(len(request) + habits.size, np.float32)  # `mix_segments.values_of`
-    values[: len(request)] = request
-    values[len(request) :] = habits.reshape(habits.size)
-    start = mean_curves(values, segment_feature, segment_border, segment_children, segment_curves)
-    curves = np.empty((len(cgs), start.shape[1]))
-    for first in range(0, len(cgs), LANES):
-        leaves = _leaves(_features(request, lengths, habits, cgs, of_cgs, first), columns, borders)
-        rises = _rises(leaves, leaf_values, tree, rise_at, before, after, start.shape[1])
-        for lane in range(min(LANES, len(cgs) - first)):
-            curve, own, total = curves[first + lane], start[cgs[first + lane]], 0.0
-            for position in range(len(curve)):
-                total += rises[position, lane]
-                curve[position] = total * scale_and_bias[0] + scale_and_bias[1] + own[position]
-    return curves
+    columns, borders, leaf_values = trees
+    rises = _rises(_leaves(X, columns, borders), leaf_values, *steps, start.shape[1])
+    for lane in range(min(LANES, len(cgs) - first)):
+        curve, own, total = curves[first + lane], start[cgs[first + lane]], 0.0
+        for position in range(len(curve)):
+            total += rises[position, lane]
+            curve[position] = total * scale_and_bias[0] + scale_and_bias[1] + own[position]
