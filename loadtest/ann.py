@@ -58,7 +58,7 @@ def _of(name: str, artifact: Artifact, threads: int) -> Rows:
     model = Embeddings(arrays["user_vectors"], arrays["item_vectors"], arrays["item_biases"])
     fields = {key: artifact.manifest.config[key] for key in IndexConfig.model_fields if key in artifact.manifest.config}
     config = IndexConfig.model_validate(fields)
-    codes = scan_codes.codes_for(model.items)
+    codes = scan_codes.codes_for(model.items, model.users)
     scan, users = exact_scan(model, codes), draw_queries(model, config.seed)
     table: Rows = {
         f"{name}, {len(model.items):,} × {model.items.shape[1]}, as served": _served(artifact, model, scan, users)

@@ -133,7 +133,7 @@ def _embedding(name: str, rng: np.random.Generator, size: Size) -> Draft:
         "item_vectors": items,
         "item_biases": np.zeros(size.items, np.float32),
     }
-    if name != "ann" and (codes := scan_codes.codes_for(items)):
+    if name != "ann" and (codes := scan_codes.codes_for(items, arrays["user_vectors"])):
         arrays |= scan_codes.arrays(codes)
     if name != "als":
         arrays["fold_in_map"] = np.eye(DIM + 1, DIM, dtype=np.float32)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats, Ints, Longs
 from service.kernels import Columns, score_history_sparse
+from service.marked import Marks, add_to_marked, marks_of, places_of
 from service.nibbles import BYTES, ROWS, add_rows
 
 ZERO = 7
@@ -27,18 +28,23 @@ UNREAD = 0.05
 
 
 class CompactWeights(NamedTuple):
-    """W (n, n): weights[i, j] = largest[i, j] + (code[i, h] − ZERO) · scales[i], where columns[h] = j."""
+    """W (n, n): weights[i, j] = largest[i, j] + (code[i, h] − ZERO) · scales[i], where j = columns[h]."""
 
     indptr: Longs
     largest_columns: Columns
     largest: Floats
-    columns: Ints
-    """(m,) distinct, ascending."""
+    marks: Marks
+    """Of the m columns that have codes."""
     codes: Bytes
     """(n, 64 · ⌈m / 128⌉): the codes of a row, two in a byte, in the order of `nibbles.ORDER`, a line for each 128
     columns. ZERO where `largest` has the weight."""
     scales: Floats
     """(n,) not negative."""
+
+    @property
+    def columns(self) -> Ints:
+        """Those that have codes, (m,) ascending."""
+        return places_of(self.marks)
 
 
 @njit(nogil=True, cache=True)
@@ -95,11 +101,20 @@ def _sum_codes(codes: Bytes, factors: NDArray[np.int8], items: Ints) -> Ints:
 
 
 @njit(nogil=True, cache=True)
+def _values(sums: Ints, factors: NDArray[np.int8], unit: Any) -> Floats:
+    """Return what sums of codes · factor stand for."""
+    nothing, values = ZERO * factors.astype(np.int32).sum(), np.empty(len(sums), np.float32)
+    for h in range(len(sums)):
+        values[h] = unit * np.float32(sums[h] - nothing)
+    return values
+
+
+@njit(nogil=True, cache=True)
 def score_history_compact(
     indptr: Longs,
     largest_columns: Columns,
     largest: Floats,
-    columns: Ints,
+    marks: Marks,
     codes: Bytes,
     scales: Floats,
     items: Ints,
@@ -117,10 +132,7 @@ def score_history_compact(
         exact[position] = weights[position] * scales[items[position]]
     factors, unit = in_units(exact)
     items, factors = _that_count(items, factors)
-    sums = _sum_codes(codes, factors, items)
-    nothing = ZERO * factors.astype(np.int32).sum()
-    for h in range(len(columns)):
-        scores[np.uint64(columns[h])] += unit * np.float32(sums[h] - nothing)
+    add_to_marked(_values(_sum_codes(codes, factors, items), factors, unit), marks, scores)
     return scores
 
 
@@ -129,7 +141,7 @@ def warm_up() -> None:
     items, weights = np.zeros(1, np.int32), np.ones(1, np.float32)
     indptr, codes = np.array([0, 1], np.int64), np.full((1, BYTES), ZERO, np.uint8)
     for kind in (np.uint16, np.int32):
-        arrays: tuple[Any, ...] = (indptr, items.astype(kind), weights.copy(), items.copy(), codes, weights.copy())
+        arrays: tuple[Any, ...] = (indptr, items.astype(kind), weights.copy(), marks_of(items, 1), codes, weights.copy())
         for array in arrays:
             array.flags.writeable = False
         score_history_compact(*arrays, items, weights)  # type: ignore[call-arg]

@@ -46,7 +46,7 @@ def _sparse(W: Any, items: Any, weights: Any) -> Any:
 
 
 def _compact(W: Any, items: Any, weights: Any) -> Any:
-    return score_history_compact(W.indptr, W.largest_columns, W.largest, W.columns, W.codes, W.scales, items, weights)
+    return score_history_compact(W.indptr, W.largest_columns, W.largest, W.marks, W.codes, W.scales, items, weights)
 
 
 _SCORES: Mapping[type[Weights], Callable[[Any, Any, Any], Any]] = {

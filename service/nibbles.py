@@ -37,13 +37,12 @@ VNNI = _has_vnni()
 LINE, SUMS = vector(BYTES, 8), vector(LANES, 32)
 
 
-def _halves(code: Code, line: ir.Value) -> tuple[ir.Value, ir.Value]:
-    """Return the lower and the upper numbers of a line."""
-    return _lower(code, line), code.builder.lshr(line, ir.Constant(LINE, [4] * BYTES))
-
-
 def _lower(code: Code, line: ir.Value) -> ir.Value:
     return code.builder.and_(line, ir.Constant(LINE, [0x0F] * BYTES))
+
+
+def _upper(code: Code, line: ir.Value) -> ir.Value:
+    return code.builder.lshr(line, ir.Constant(LINE, [4] * BYTES))
 
 
 def _upper_times_16(code: Code, line: ir.Value) -> ir.Value:
@@ -200,9 +199,9 @@ def add_rows(
             found = [code.load(7, place, SUMS) for place in places]
             for four, factor in enumerate(own):
                 begun = now[GROUP * four : GROUP * (four + 1)]
-                halves = [_halves(code, code.load(0, builder.add(start, at), LINE)) for start in begun]
-                groups = [group for half in zip(*halves, strict=True) for group in _by_fours(code, *half)]
-                found = [_plus_dots(code, *one, factor) for one in zip(found, groups, strict=True)]
+                groups = _by_fours(code, *(code.load(0, builder.add(start, at), LINE) for start in begun))
+                parts = [half(code, group) for half in (_lower, _upper) for group in groups]
+                found = [_plus_dots(code, *one, factor) for one in zip(found, parts, strict=True)]
             for value, place in zip(found, places, strict=True):
                 code.store(value, 7, place)
 

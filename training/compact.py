@@ -7,6 +7,7 @@ import scipy.sparse as sp
 
 from service.array_types import Bytes, Floats, Ints
 from service.compact_kernels import ZERO, CompactWeights, in_units, least_factor
+from service.marked import marks_of
 from service.nibbles import BYTES, NUMBERS, ORDER
 from training.blas import Matrix
 from training.top_weights import SLAB, keep_largest, narrow
@@ -38,7 +39,7 @@ def compress(W: Matrix, X: sp.csr_array, k: int, n_columns: int, seed: int) -> C
         pruned.indptr.astype(np.int64),
         narrow(pruned.indices, W.shape[1]),
         pruned.data.astype(np.float32),
-        columns,
+        marks_of(columns, W.shape[0]),
         codes,
         scales,
     )
@@ -49,9 +50,9 @@ def scores(X: sp.csr_array, W: CompactWeights) -> Floats:
     n, row_bytes = W.codes.shape
     largest = sp.csr_array((W.largest, W.largest_columns.astype(np.int32), W.indptr), shape=(n, n))
     found: Floats = (X @ largest).toarray()
-    scaled = _that_count(X @ sp.diags_array(W.scales))
+    scaled, coded = _that_count(X @ sp.diags_array(W.scales)), W.columns
     for low in range(0, row_bytes, SLAB):
-        columns = W.columns[2 * low : 2 * low + 2 * SLAB]
+        columns = coded[2 * low : 2 * low + 2 * SLAB]
         codes = _unpack(np.ascontiguousarray(W.codes[:, low : low + SLAB]))[:, : len(columns)]
         found[:, columns] += scaled @ (codes.astype(np.float32) - ZERO)
     return found

@@ -88,7 +88,7 @@ def choose_index(embeddings: Embeddings, config: IndexConfig) -> IndexChoice:
     built on `config.index_threads`: by one it depends on its input and `config.seed` alone.
     """
     queries = draw_queries(embeddings, config.seed)
-    codes = scan_codes.codes_for(embeddings.items)
+    codes = scan_codes.codes_for(embeddings.items, embeddings.users)
     arrays = scan_codes.arrays(codes) if codes else {}
     if config.index == "exact" or not len(embeddings.items) or not len(queries):
         return IndexChoice("exact", {}, arrays, {"kind": "exact"})

@@ -15,6 +15,7 @@ from service.cg.popular import PersonalTop, Popular
 from service.compact_kernels import CompactWeights
 from service.errors import ArtifactError
 from service.linear_kernels import DenseWeights, SparseWeights, Weights
+from service.marked import marks_of
 from service.nibbles import BYTES, NUMBERS
 
 
@@ -63,7 +64,9 @@ def _compact(
     if (scales < 0).any():
         raise ArtifactError(f"{name}: code_scales holds {scales.min()}, wanted none below 0; fit it again")
     check_rows(f"{name}: code_columns", columns, n)
-    return CompactWeights(indptr, columns_of_largest, largest, columns, codes, scales)
+    if (np.diff(columns) <= 0).any():
+        raise ArtifactError(f"{name}: code_columns are not ascending; fit it again")
+    return CompactWeights(indptr, columns_of_largest, largest, marks_of(columns, n), codes, scales)
 
 
 def _personal_top(name: str, artifact: Artifact, items: ItemMap) -> PersonalTop:

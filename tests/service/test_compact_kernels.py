@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from service.compact_kernels import CompactWeights, score_history_compact, warm_up
+from service.marked import marks_of
 from tests import naive
 
 
@@ -20,7 +21,7 @@ def i4(values):
 def test_it_is_history_times_the_matrix_that_it_stands_for(n_history, n_columns, read_only, narrow):
     rng = np.random.default_rng(n_history)
     n = 40 if n_columns < 20 else 2 * n_columns
-    columns = rng.permutation(n)[:n_columns].astype(np.int32)
+    columns = marks_of(rng.permutation(n)[:n_columns], n)
     codes = rng.integers(0, 256, (n, 64 * -(-n_columns // 128))).astype(np.uint8)
     scales = rng.uniform(0.01, 2, n).astype(np.float32)
     largest_columns = np.stack([np.sort(rng.choice(n, 2, replace=False)) for _ in range(n)]).ravel().astype(narrow)
@@ -43,7 +44,7 @@ def test_the_largest_codes_of_many_rows_do_not_overflow(n_history):
     n = 330
     codes = np.full((n, 192), 14 + (14 << 4), np.uint8)
     nothing = np.zeros(n + 1, np.int64), np.empty(0, np.uint16), f4([])
-    W = CompactWeights(*nothing, np.arange(n, dtype=np.int32), codes, np.full(n, 0.5, np.float32))
+    W = CompactWeights(*nothing, marks_of(np.arange(n), n), codes, np.full(n, 0.5, np.float32))
     found = score_history_compact(*W, np.arange(n_history, dtype=np.int32), np.ones(n_history, np.float32))
     np.testing.assert_allclose(found, np.full(n, 3.5 * n_history), rtol=1e-5)
 
@@ -55,7 +56,7 @@ def test_of_the_rows_with_the_smallest_factors_only_the_largest_weights_are_read
     codes = np.full((n, 64), 8 + (8 << 4), np.uint8)
     largest = np.arange(n + 1), np.full(n, 5, np.uint16), one
     weights = f4([127] + [9] * n_small)
-    found = score_history_compact(*largest, np.arange(n, dtype=np.int32), codes, one, i4(range(len(weights))), weights)
+    found = score_history_compact(*largest, marks_of(np.arange(n), n), codes, one, i4(range(len(weights))), weights)
     wanted = np.full(n, weights.sum() if read else 127)
     wanted[5] += weights.sum()
     np.testing.assert_allclose(found, wanted, rtol=1e-6)
@@ -63,7 +64,7 @@ def test_of_the_rows_with_the_smallest_factors_only_the_largest_weights_are_read
 
 def test_scales_of_zero_leave_the_largest_weights():
     W = CompactWeights(
-        np.array([0, 1, 1]), np.array([1], np.uint16), f4([2]), i4([0]), np.zeros((2, 64), np.uint8), np.zeros(2, "f4")
+        np.array([0, 1, 1]), np.array([1], np.uint16), f4([2]), marks_of([0], 2), np.zeros((2, 64), np.uint8), np.zeros(2, "f4")
     )
     np.testing.assert_array_equal(score_history_compact(*W, i4([0, 1]), f4([1, 1])), f4([0, 2]))
 

@@ -129,7 +129,7 @@ def _embeddings(bench: Bench, name: str) -> Embeddings:
 
 def graphs_against_scan(model: Embeddings, graph: hnsw.HnswGraph, queries: Sequence[int]) -> list[dict[str, Any]]:
     """Return for every ef the recall of a graph, and seconds of graph and scan in each round."""
-    scan, rows = exact_scan(model, scan_codes.codes_for(model.items)), []
+    scan, rows = exact_scan(model, scan_codes.codes_for(model.items, model.users)), []
     best, exact = _ask(scan, queries)
     for ef in (ef for ef in EFS if ef <= len(model.items)):
         graph.set_ef(ef)
