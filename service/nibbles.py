@@ -101,51 +101,59 @@ def dot_of(packed: Any, start: int, query: Any) -> Any:
     return _lines_dot(packed, start, len(query) // NUMBERS, query)  # type: ignore[call-arg]
 
 
-FEW, MANY = 4, 8
-"""Queries that the operations for several take."""
+MANY = 8
+"""Queries that are asked for at once: what is read of the packed vectors serves them all."""
 
 
-def _block_dots(count: int) -> Any:
-    """Return an operation on so many queries at once: what is read of the packed vectors serves them all."""
-    parts = GROUP if count <= FEW else 2  # of a query's sums: so many that registers hold all
+@intrinsic
+def block_dots(
+    _: Any,
+    packed: Any,
+    start: Any,
+    steps: Any,
+    queries: Any,
+    apart: Any,
+    sums: Any,
+    first: Any,
+    between: Any,
+    count: Any,
+) -> Any:
+    """Set sums[first : first + 16] to the dot products of a block of 16 vectors with a query; of 1 … MANY, each …
 
-    def block_dots(
-        _: Any, packed: Any, start: Any, steps: Any, queries: Any, apart: Any, sums: Any, first: Any, between: Any
-    ) -> Any:
-        def write(code: Code) -> None:
-            builder, (_, start, steps, _, apart, _, first, between) = code.builder, code.arguments
-            kept = [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(parts)] for _ in range(count)]
-            with code.loop(steps) as step:
-                for half in range(2):
-                    at = builder.add(start, builder.mul(step, step.type(2 * BYTES)))
-                    line = code.load(0, builder.add(at, step.type(half * BYTES)), LINE)
-                    for place, part in enumerate((_lower(code, line), _upper_times_16(code, line)), 2 * half):
-                        number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * place))
-                        for query, sums in enumerate(kept):
-                            at, own = builder.add(number, builder.mul(apart, apart.type(query))), sums[place % parts]
-                            four = code.splat(code.load(3, at, ir.IntType(32)), LANES)
-                            builder.store(_plus_dots(code, builder.load(own), part, four), own)
-            for query, sums in enumerate(kept):
-                lower, upper = (functools.reduce(builder.add, map(builder.load, sums[half::2])) for half in range(2))
-                place = builder.add(first, builder.mul(between, between.type(query)))
-                code.store(builder.add(lower, _sixteenth(code, upper)), 5, place)
+    packed: uint8, one-dimensional; the block is `steps` pairs of lines from byte `start`, queries: int8, 16 numbers for
+    each pair, those of the next query `apart` numbers later; sums: int32, those of the next query `between` later;
+    count: of queries. A line holds 8 numbers of each vector: its bytes 4 i … 4 i + 3 are those of vector i, in their
+    lower halves the first four, in the upper ones the others. Nothing is checked.
+    """
 
-        whole = types.intp
-        return operation(types.void(packed, whole, whole, queries, whole, sums, whole, whole), write)
+    def write(code: Code) -> None:
+        count = code.arguments[-1]
+        for some in range(1, MANY + 1):  # code of its own for each: all sums are in registers
+            with code.builder.if_then(code.builder.icmp_signed("==", count, count.type(some))):
+                _write_block_dots(code, some)
 
-    return intrinsic(block_dots)
+    whole = types.intp
+    return operation(types.void(packed, whole, whole, queries, whole, sums, whole, whole, whole), write)
 
 
-block_dots = _block_dots(1)
-block_dots_of_few = _block_dots(FEW)
-block_dots_of_many = _block_dots(MANY)
-"""Set sums[first : first + 16] to the dot products of a block of 16 vectors with a query; of several queries, each …
-
-packed: uint8, one-dimensional; the block is `steps` pairs of lines from byte `start`, queries: int8, 16 numbers for
-each pair, those of the next query `apart` numbers later; sums: int32, those of the next query `between` later. A line
-holds 8 numbers of each vector: its bytes 4 i … 4 i + 3 are those of vector i, in their lower halves the first four, in
-the upper ones the others. Nothing is checked.
-"""
+def _write_block_dots(code: Code, count: int) -> None:
+    builder, (_, start, steps, _, apart, _, first, between, _) = code.builder, code.arguments
+    parts = GROUP if count <= MANY // 2 else 2  # of a query's sums: so many that registers hold all
+    kept = [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(parts)] for _ in range(count)]
+    with code.loop(steps) as step:
+        for half in range(2):
+            at = builder.add(start, builder.mul(step, step.type(2 * BYTES)))
+            line = code.load(0, builder.add(at, step.type(half * BYTES)), LINE)
+            for place, part in enumerate((_lower(code, line), _upper_times_16(code, line)), 2 * half):
+                number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * place))
+                for query, sums in enumerate(kept):
+                    at, own = builder.add(number, builder.mul(apart, apart.type(query))), sums[place % parts]
+                    four = code.splat(code.load(3, at, ir.IntType(32)), LANES)
+                    builder.store(_plus_dots(code, builder.load(own), part, four), own)
+    for query, sums in enumerate(kept):
+        lower, upper = (functools.reduce(builder.add, map(builder.load, sums[half::2])) for half in range(2))
+        place = builder.add(first, builder.mul(between, between.type(query)))
+        code.store(builder.add(lower, _sixteenth(code, upper)), 5, place)
 
 
 _LANE = 16

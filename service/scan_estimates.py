@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats, Ints, Longs
-from service.nibbles import BYTES, FEW, LANES, MANY, NUMBERS, block_dots, block_dots_of_few, block_dots_of_many
+from service.nibbles import BYTES, LANES, MANY, NUMBERS, block_dots
 from service.top_kernels import NOT_ELIGIBLE
 
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
@@ -71,7 +71,7 @@ def code_query(query: Floats) -> CodedQuery:
 
 
 class CodedQueries(NamedTuple):
-    """`CodedQuery` of several, a row each; rows of zeros at the end."""
+    """`CodedQuery` of several, a row each."""
 
     codes: NDArray[np.int8]
     units: Floats
@@ -82,10 +82,10 @@ class CodedQueries(NamedTuple):
 
 @njit(nogil=True, cache=True)
 def code_queries(queries: Floats) -> CodedQueries:
-    """Code query vectors (b, dim); as many rows as `estimate_some` reads."""
-    n, rows = len(queries), len(queries) + MANY - 1
-    codes, totals = np.zeros((rows, -(-queries.shape[1] // NUMBERS) * NUMBERS), np.int8), np.zeros(rows, np.int64)
-    units, lengths, missed = np.zeros(rows, np.float32), np.zeros(rows, np.float32), np.zeros(rows, np.float32)
+    """Code query vectors (b, dim)."""
+    n = len(queries)
+    codes, totals = np.zeros((n, -(-queries.shape[1] // NUMBERS) * NUMBERS), np.int8), np.zeros(n, np.int64)
+    units, lengths, missed = np.zeros(n, np.float32), np.zeros(n, np.float32), np.zeros(n, np.float32)
     for q in range(n):
         codes[q], units[q], totals[q], lengths[q], missed[q] = code_query(queries[q])
     return CodedQueries(codes, units, totals, lengths, missed)
@@ -121,7 +121,7 @@ def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, ex
         stop = min(first + _DOTS, n)
         for lane in range(0, stop - first, LANES):
             at = (first + lane) // LANES * steps * 2 * BYTES
-            block_dots(packed, at, steps, query.codes, 0, dots, lane, 0)
+            block_dots(packed, at, steps, query.codes, 0, dots, lane, 0, 1)
         _put_estimates(dots, query, scales[first:stop], biases[first:stop], joined[first:stop])
     finish(joined, n, excluded)
     return joined
@@ -133,7 +133,7 @@ def estimate_some(
 ) -> Floats:
     """Return Estimates, joined, of queries first … first + count − 1, one below the other, before `finish`.
 
-    count: MANY at most; they are looked at as one, as FEW or as MANY, so queries.codes must go on as far.
+    count: MANY at most.
     """
     n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
     dots, joined = np.empty((MANY, _DOTS), np.int32), np.empty((count, n + -(-n // STACK)), np.float32)
@@ -142,12 +142,7 @@ def estimate_some(
         stop = min(begin + _DOTS, n)
         for lane in range(0, stop - begin, LANES):
             at = (begin + lane) // LANES * steps * 2 * BYTES
-            if count == 1:
-                block_dots(packed, at, steps, codes, apart, all_dots, lane, _DOTS)
-            elif count <= FEW:
-                block_dots_of_few(packed, at, steps, codes, apart, all_dots, lane, _DOTS)
-            else:
-                block_dots_of_many(packed, at, steps, codes, apart, all_dots, lane, _DOTS)
+            block_dots(packed, at, steps, codes, apart, all_dots, lane, _DOTS, count)
         for place in range(count):
             query = one_of(queries, first + place)
             _put_estimates(dots[place], query, scales[begin:stop], biases[begin:stop], joined[place, begin:stop])

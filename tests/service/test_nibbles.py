@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from service import nibbles
-from service.nibbles import BYTES, FEW, MANY, NUMBERS, ORDER, ROWS
+from service.nibbles import BYTES, MANY, NUMBERS, ORDER, ROWS
 
 
 def unpacked(lines):
@@ -17,8 +17,7 @@ def unpacked(lines):
 def kernels(request, monkeypatch):
     """The operations, compiled anew."""
     monkeypatch.setattr(nibbles, "VNNI", nibbles.VNNI and request.param)
-    lines_dot, add_rows = nibbles._lines_dot, nibbles.add_rows
-    block_dots, few, many = nibbles.block_dots, nibbles.block_dots_of_few, nibbles.block_dots_of_many
+    lines_dot, add_rows, block_dots = nibbles._lines_dot, nibbles.add_rows, nibbles.block_dots
 
     @njit
     def dot(packed, start, lines, query):
@@ -26,12 +25,7 @@ def kernels(request, monkeypatch):
 
     @njit
     def block(n_queries, packed, start, steps, queries, apart, sums, first, between):
-        if n_queries == 1:
-            block_dots(packed, start, steps, queries, apart, sums, first, between)
-        elif n_queries == FEW:
-            few(packed, start, steps, queries, apart, sums, first, between)
-        else:
-            many(packed, start, steps, queries, apart, sums, first, between)
+        block_dots(packed, start, steps, queries, apart, sums, first, between, n_queries)
 
     @njit
     def rows(packed, starts, row, ahead, shift, lines, factors, sums, first):
@@ -55,7 +49,7 @@ def test_lines(kernels, lines):
 
 
 @pytest.mark.parametrize("steps", [1, 2, 5])
-@pytest.mark.parametrize("n_queries", [1, FEW, MANY])
+@pytest.mark.parametrize("n_queries", range(1, MANY + 1))
 def test_a_block(kernels, steps, n_queries):
     rng = np.random.default_rng(steps)
     blocks = drawn(rng, 3, 2 * steps, BYTES)
