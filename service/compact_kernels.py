@@ -141,7 +141,8 @@ def warm_up() -> None:
     items, weights = np.zeros(1, np.int32), np.ones(1, np.float32)
     indptr, codes = np.array([0, 1], np.int64), np.full((1, BYTES), ZERO, np.uint8)
     for kind in (np.uint16, np.int32):
-        arrays: tuple[Any, ...] = (indptr, items.astype(kind), weights.copy(), marks_of(items, 1), codes, weights.copy())
+        largest, marks = (items.astype(kind), weights.copy()), marks_of(items, 1)
+        arrays: tuple[Any, ...] = (indptr, *largest, marks, codes, weights.copy())
         for array in arrays:
             array.flags.writeable = False
         score_history_compact(*arrays, items, weights)  # type: ignore[call-arg]

@@ -16,7 +16,8 @@ from service.nibbles import BYTES, LANES, MANY, NUMBERS, block_dots
 from service.top_kernels import NOT_ELIGIBLE
 
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
-"""Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|."""
+"""Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|; or a fraction of all
+three lengths that their products with those of a query exceed their dot product by."""
 LARGEST = 127
 ROUNDING = 2.0**-23
 """Twice what one operation on float32 may miss, relative to its result."""
@@ -121,7 +122,7 @@ def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, ex
         stop = min(first + _DOTS, n)
         for lane in range(0, stop - first, LANES):
             at = (first + lane) // LANES * steps * 2 * BYTES
-            block_dots(packed, at, steps, query.codes, 0, dots, lane, 0, 1)
+            block_dots(packed, at, steps, query.codes, 0, dots, lane, 0, 1)  # type: ignore[call-arg]
         _put_estimates(dots, query, scales[first:stop], biases[first:stop], joined[first:stop])
     finish(joined, n, excluded)
     return joined
@@ -142,7 +143,7 @@ def estimate_some(
         stop = min(begin + _DOTS, n)
         for lane in range(0, stop - begin, LANES):
             at = (begin + lane) // LANES * steps * 2 * BYTES
-            block_dots(packed, at, steps, codes, apart, all_dots, lane, _DOTS, count)
+            block_dots(packed, at, steps, codes, apart, all_dots, lane, _DOTS, count)  # type: ignore[call-arg]
         for place in range(count):
             query = one_of(queries, first + place)
             _put_estimates(dots[place], query, scales[begin:stop], biases[begin:stop], joined[place, begin:stop])

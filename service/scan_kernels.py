@@ -2,12 +2,14 @@
 
 Every item vector is also kept as 8-bit codes: code c of an item stands for (c − 127.5) · scale. The upper four
 bits of all codes are read first (an eighth of the bytes of float32), the lower four only of items that may still
-be among the best, and the vectors themselves of what is left. Whatever is given up cannot be among the best: by
-Cauchy and Schwarz, an estimate misses the score by no more than
+be among the best, and the vectors themselves of what is left. By Cauchy and Schwarz, an estimate misses the score by
+no more than
 
     |query − its codes| · |item's codes| + |query| · |item − its codes|,
 
-and all these lengths are known. So the result is that of the scan of all vectors, bit for bit.
+and all these lengths are known: what is given up cannot be among the best, and the result is that of the scan of all
+vectors, bit for bit. For the queries of a model that is so but for odds of one in hundreds of millions with a fraction
+of these lengths, which is what a fit writes (`training/scan_codes.py`).
 """
 
 from typing import Any

@@ -1,11 +1,12 @@
 """Codes of item vectors for `service.scan_kernels`: 8 bits for a number, and how far scores by them may be off.
 
-By Cauchy and Schwarz a score by codes is off by no more than |query| · |vector − codes|. It is that much where the two
-point the same way. But what is lost by rounding points anywhere: its cosine with a query is about that of two random
-directions, normal with deviation 1 / √dim (so argue Gao & Long 2024, RaBitQ). Bounds for a model whose queries are
-known therefore assume no cosine above SURE deviations, nor above what was seen by a margin.
+By Cauchy and Schwarz a score by codes is off by no more than |query| · |vector − codes|, and by that much where the two
+point the same way. But what rounding takes away points anywhere: its cosine with a query is about that of two random
+directions, normal with deviation 1 / √dim (the argument of RaBitQ, Gao & Long 2024). So where a model's queries are
+known, bounds allow for cosines up to SURE deviations, or to those that were seen and some more if that is larger.
 """
 
+import math
 from typing import Any
 
 import numpy as np
@@ -22,15 +23,15 @@ CODES, MIDDLE = 256, 127.5
 ROUNDING_UP = 1 + 1e-6
 SURE = 6.0
 """Deviations: more has odds of one in five hundred million."""
-_MARGIN = 1.25
+_MORE = 1.25
 _SEEN = 256
-"""Queries of a kind whose cosines are looked at."""
+"""Users, and items, whose cosines are looked at."""
 
 
 def encode(vectors: Floats, queries: Floats | None = None) -> ScanCodes:
     """Code item vectors (n, dim): code c stands for (c − 127.5) · scale, the scale being the item's own.
 
-    queries: (b, dim), what scores will be asked for, for bounds that hold surely enough; None: they hold for any.
+    queries: (b, dim), such as will be asked, for bounds that surely enough hold for them; None: they hold for all.
     """
     n, dim = vectors.shape
     seen = None if queries is None else _Cosines(queries, vectors)
@@ -79,12 +80,12 @@ class _Cosines:
 
     @property
     def bound(self) -> float:
-        """Return what none will exceed."""
-        return min(1.0, max(SURE / np.sqrt(self._queries.shape[1]), _MARGIN * self._largest))
+        """Return what surely enough no cosine will exceed."""
+        return min(1.0, max(SURE / math.sqrt(self._queries.shape[1]), _MORE * self._largest))
 
 
 def _spread(vectors: Floats) -> Floats:
-    """Return some, as far apart as can be."""
+    """Return up to _SEEN of them, evenly spaced."""
     return vectors[np.linspace(0, len(vectors) - 1, min(_SEEN, len(vectors))).astype(np.int64)]
 
 

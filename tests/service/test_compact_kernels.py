@@ -64,7 +64,12 @@ def test_of_the_rows_with_the_smallest_factors_only_the_largest_weights_are_read
 
 def test_scales_of_zero_leave_the_largest_weights():
     W = CompactWeights(
-        np.array([0, 1, 1]), np.array([1], np.uint16), f4([2]), marks_of([0], 2), np.zeros((2, 64), np.uint8), np.zeros(2, "f4")
+        np.array([0, 1, 1]),
+        np.array([1], np.uint16),
+        f4([2]),
+        marks_of([0], 2),
+        np.zeros((2, 64), np.uint8),
+        np.zeros(2, "f4"),
     )
     np.testing.assert_array_equal(score_history_compact(*W, i4([0, 1]), f4([1, 1])), f4([0, 2]))
 

@@ -3,7 +3,11 @@
 import numpy as np
 import pytest
 
+from service.cg.base import ItemMap
+from service.cg.scan import CodedRanking, CodedVectors
+from service.embedding_kernels import score_items
 from service.scan_estimates import COARSE_ERROR, ERROR, LENGTH, SCALE
+from service.top_kernels import top_k
 from training.scan_codes import arrays, encode, worthwhile
 
 
@@ -42,3 +46,38 @@ def test_small_embeddings_have_none():
     assert not worthwhile(np.empty((500, 64), np.float32))
     assert not worthwhile(np.empty((5000, 16), np.float32))
     assert set(arrays(encode(np.ones((2, 2), np.float32)))) == {"scan_upper", "scan_lower", "scan_bounds"}
+
+
+def clustered(rng, n, dim):
+    centres = rng.normal(size=(20, dim))
+    return (centres[rng.integers(20, size=n)] + 0.7 * rng.normal(size=(n, dim))).astype(np.float32)
+
+
+def sparse(rng, n, dim):
+    """Most are 0, and none is negative: rounding takes the same from all zeros."""
+    return (rng.random((n, dim)) * (rng.random((n, dim)) < 0.2)).astype(np.float32)
+
+
+@pytest.mark.parametrize(("draw", "least", "most"), [(clustered, 0.53, 0.64), (sparse, 0.65, 0.9)])
+def test_bounds_for_known_queries_are_as_small_as_such_queries_allow(draw, least, most):
+    rng = np.random.default_rng(1)
+    vectors, queries = draw(rng, 5000, 128), draw(rng, 300, 128)
+    for_all, for_these = encode(vectors), encode(vectors, queries)
+    np.testing.assert_array_equal(for_these.lower, for_all.lower)
+    found = for_these.bounds[1:] / for_all.bounds[1:]
+    assert found.std() < 1e-6
+    assert least < found.mean() < most  # 6 / √128 is .5303
+    np.testing.assert_array_equal(for_these.bounds[SCALE], for_all.bounds[SCALE])
+
+
+@pytest.mark.parametrize("draw", [clustered, sparse])
+def test_with_bounds_for_known_queries_others_like_them_get_the_best_items(draw):
+    rng = np.random.default_rng(2)
+    vectors, queries, biases = draw(rng, 5000, 128), draw(rng, 1000, 128), rng.normal(size=5000).astype(np.float32)
+    coded = CodedVectors(vectors, biases, encode(vectors, queries[:500]))
+    items, nothing = ItemMap(None, 5000), np.empty(0, np.int32)
+    for query in queries[500:]:
+        found = CodedRanking(coded, query, nothing, items, lambda: biases).top(100)
+        wanted, scores = top_k(score_items(vectors, biases, query, np.empty(0, np.bool_)), 100)
+        assert found.items.tolist() == wanted.tolist()
+        assert found.scores.tolist() == scores.tolist()
