@@ -114,24 +114,7 @@ def parts_of(joined: Floats, n: int) -> Estimates:
 
 
 @njit(nogil=True, cache=True)
-def estimate(upper: Bytes, bounds: Floats, biases: Floats, query: CodedQuery, excluded: Ints) -> Floats:
-    """Return Estimates, joined: of every score, −inf of excluded items; biases: (n,)."""
-    n, steps, scales, packed = len(biases), upper.shape[1] // 2, bounds[SCALE], upper.reshape(upper.size)
-    dots, joined = np.empty(_DOTS, np.int32), np.empty(n + -(-n // STACK), np.float32)
-    for first in range(0, n, _DOTS):
-        stop = min(first + _DOTS, n)
-        for lane in range(0, stop - first, LANES):
-            at = (first + lane) // LANES * steps * 2 * BYTES
-            block_dots(packed, at, steps, query.codes, 0, dots, lane, 0, 1)  # type: ignore[call-arg]
-        _put_estimates(dots, query, scales[first:stop], biases[first:stop], joined[first:stop])
-    finish(joined, n, excluded)
-    return joined
-
-
-@njit(nogil=True, cache=True)
-def estimate_some(
-    upper: Bytes, bounds: Floats, biases: Floats, queries: CodedQueries, first: int, count: int
-) -> Floats:
+def estimate(upper: Bytes, bounds: Floats, biases: Floats, queries: CodedQueries, first: int, count: int) -> Floats:
     """Return Estimates, joined, of queries first … first + count − 1, one below the other, before `finish`.
 
     count: MANY at most.

@@ -31,9 +31,7 @@ from service.scan_estimates import (
     CodedQuery,
     Estimates,
     code_queries,
-    code_query,
     estimate,
-    estimate_some,
     finish,
     one_of,
     parts_of,
@@ -173,10 +171,11 @@ def best_items(
     where an item without a say (a score of 0) helped to set the bar: then only a scan of all vectors tells what comes
     below it.
     """
-    coded = code_query(query)
+    coded = code_queries(query.reshape(1, -1))
     if len(joined) == 0:
-        joined = estimate(upper, bounds, biases, coded, excluded)
-    best, their = _best_of_estimated(joined, lower, bounds, vectors, biases, slack, query, coded, k)
+        joined = estimate(upper, bounds, biases, coded, 0, 1)[0]
+        finish(joined, len(biases), excluded)
+    best, their = _best_of_estimated(joined, lower, bounds, vectors, biases, slack, query, one_of(coded, 0), k)
     return best, their, joined
 
 
@@ -200,7 +199,7 @@ def best_items_of_each(
     n, coded = len(queries), code_queries(queries)
     items, scores, sizes = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32)
     for first in range(0, n, MANY):
-        joined = estimate_some(upper, bounds, biases, coded, first, min(MANY, n - first))
+        joined = estimate(upper, bounds, biases, coded, first, min(MANY, n - first))
         for q in range(first, first + len(joined)):
             own, query = joined[q - first], one_of(coded, q)
             finish(own, len(biases), excluded[starts[q] : starts[q + 1]])

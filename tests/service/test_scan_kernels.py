@@ -48,7 +48,8 @@ def test_estimates_miss_scores_by_no_more_than_their_margins(n, dim, kind):
     coded = CodedVectors(vectors, biases, encode(vectors))
     upper, lower, bounds = coded.codes
     asked = scan_estimates.code_query(query)
-    joined = scan_estimates.estimate(upper, bounds, biases, asked, np.empty(0, np.int32))
+    joined = scan_estimates.estimate(upper, bounds, biases, scan_estimates.code_queries(query[None]), 0, 1)[0]
+    scan_estimates.finish(joined, n, np.empty(0, np.int32))
     coarse, best = scan_estimates.parts_of(joined, n)
     stacks = -(-n // 8)
     assert best.tolist() == [max(coarse[place::stacks]) for place in range(stacks)]
