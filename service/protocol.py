@@ -23,9 +23,9 @@ ASGI scopes and returns for each an answer that needs no waiting, or None: ask t
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
 _MOST_PASSED = 8
-_MOST_TOGETHER, _LONGEST_TURN, _LONGEST_OF_MIXES = 16, 0.002, 0.006
+_MOST_TOGETHER, _LONGEST_TURN, _LONGEST_OF_MIXES = 16, 0.001, 0.006
 """Requests that are answered together, and about how many seconds that may take, more where the first of them is a mix:
-the first waits for the last, but mixes gain more by it."""
+the first waits for the last, but mixes gain more by it. Slow generators, like graphs, gain nothing: one is a turn."""
 _MIX = "/mix/"
 _WEIGHT = 0.1
 _MOST_HEADER_BYTES = 64 * 1024
