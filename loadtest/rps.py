@@ -8,7 +8,8 @@ settings, one process each, on core 0; the client (wrk if there is one, else the
 connections. Each round drives every server in turn with users drawn uniformly from the release; a ratio is
 the median of the rounds' ratios. "CPU" is the server's processor time per request, which noise on the machine
 disturbs least. The service's overload gate is set so that it refuses nobody. p99 is taken open-loop at 70 % of a
-case's peak (--share), of the floor at that same rate.
+case's peak (--share), of the floor at that same rate: the median of the rounds' p99s, since one pause of 20 ms is a
+hundredth of two seconds.
 """
 
 import argparse
@@ -113,7 +114,7 @@ def measure(store: Path, names: Sequence[str], n: int, rounds: int, seconds: flo
         shots = [{case.name: _drive(case, seconds, seed) for case in cases} for seed in range(1, rounds + 1)]
         rows = [_row(case.name, shots, _recall(store, case.name)) for case in cases]
         return [
-            _with_tail(case, row, cases[0], seconds, share) if share else row
+            _with_tail(case, row, cases[0], rounds, seconds, share) if share else row
             for case, row in zip(cases, rows, strict=True)
         ]
 
@@ -149,12 +150,17 @@ def _row(name: str, shots: Sequence[dict[str, Shot]], recall: tuple[float, float
     )
 
 
-def _with_tail(case: Case, row: Row, floor: Case, seconds: float, share: float) -> Row:
-    rate = share * row.per_second
-    own, base = (
-        client.drive(each.server.url, each.paths, seconds, 1, {CLIENT_CORE}, rate).p99_ms if rate <= top else None
-        for each, top in ((case, rate), (floor, share * row.per_second / max(row.ratio, 1)))
-    )
+def _with_tail(case: Case, row: Row, floor: Case, rounds: int, seconds: float, share: float) -> Row:
+    """Add the medians over rounds, in each of which the floor comes after the case, if it can follow at that rate."""
+    asked = [case, floor] if row.ratio <= 1 else [case]
+    tails = [
+        [
+            client.drive(each.server.url, each.paths, seconds, seed, {CLIENT_CORE}, share * row.per_second).p99_ms
+            for each in asked
+        ]
+        for seed in range(1, rounds + 1)
+    ]
+    own, base = [*(median(part) for part in zip(*tails, strict=True)), None][:2]
     return Row(**{**asdict(row), "p99_ms": own, "floor_p99_ms": base})
 
 
