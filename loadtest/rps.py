@@ -160,8 +160,8 @@ def _with_tail(case: Case, row: Row, floor: Case, rounds: int, seconds: float, s
         ]
         for seed in range(1, rounds + 1)
     ]
-    own, base = [*(median(part) for part in zip(*tails, strict=True)), None][:2]
-    return Row(**{**asdict(row), "p99_ms": own, "floor_p99_ms": base})
+    own, *floors = (median(part) for part in zip(*tails, strict=True))
+    return Row(**{**asdict(row), "p99_ms": own, "floor_p99_ms": floors[0] if floors else None})
 
 
 def _recall(store: Path, name: str) -> tuple[float, float] | None:

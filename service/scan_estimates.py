@@ -16,8 +16,8 @@ from service.nibbles import BYTES, LANES, MANY, NUMBERS, block_dots
 from service.top_kernels import NOT_ELIGIBLE
 
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
-"""Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|; or a fraction of all
-three lengths that their products with those of a query exceed their dot product by."""
+"""Rows of `bounds`: what a code counts; |item|; |item − its upper four bits|; |item − its codes|. Made for the queries
+of a model, these lengths are times the largest cosine that such a query may have with what is missed."""
 LARGEST = 127
 ROUNDING = 2.0**-23
 """Twice what one operation on float32 may miss, relative to its result."""
