@@ -5,7 +5,6 @@ What numba makes of the plain loops is a fraction as fast. All of it comes down 
 step; on others LLVM makes of it what it can, with the same result.
 """
 
-import functools
 from typing import Any
 
 import llvmlite.binding as llvm  # type: ignore[import-untyped]
@@ -103,13 +102,18 @@ def dot_of(packed: Any, start: int, query: Any) -> Any:
 
 MANY = 8
 """Queries that are asked for at once: what is read of the packed vectors serves them all."""
+BLOCKS = 4
+"""Blocks of 16 vectors that are taken in one call, two or all at a time: what is read of a query serves them all."""
+_SUMS_KEPT = 16
+"""Lines of sums that registers hold beside what is added to them."""
 
 
 @intrinsic
-def block_dots(
+def blocks_dots(
     _: Any,
     packed: Any,
-    start: Any,
+    block: Any,
+    last: Any,
     steps: Any,
     queries: Any,
     apart: Any,
@@ -118,42 +122,65 @@ def block_dots(
     between: Any,
     count: Any,
 ) -> Any:
-    """Set sums[first : first + 16] to the dot products of a block of 16 vectors with a query; of 1 … MANY, each …
+    """Set sums[first : first + 64] to the dot products of BLOCKS blocks of vectors with a query; of 1 … MANY, each …
 
-    packed: uint8, one-dimensional; the block is `steps` pairs of lines from byte `start`, queries: int8, 16 numbers for
-    each pair, those of the next query `apart` numbers later; sums: int32, those of the next query `between` later;
-    count: of queries. A line holds 8 numbers of each vector: its bytes 4 i … 4 i + 3 are those of vector i, in their
-    lower halves the first four, in the upper ones the others. Nothing is checked.
+    packed: uint8, one-dimensional, blocks of 16 vectors, each `steps` pairs of lines; block: the first that is taken;
+    last: the last there is, whose sums are the last to be set; queries: int8, 16 numbers for each pair, those of the
+    next query `apart` numbers later; sums: int32, those of the next query `between` later; count: of queries. A line
+    holds 8 numbers of each vector: its bytes 4 i … 4 i + 3 are those of vector i, in their lower halves the first four,
+    in the upper ones the others. Nothing is checked.
     """
 
     def write(code: Code) -> None:
         count = code.arguments[-1]
         for some in range(1, MANY + 1):  # code of its own for each: all sums are in registers
             with code.builder.if_then(code.builder.icmp_signed("==", count, count.type(some))):
-                _write_block_dots(code, some)
+                _write_blocks_dots(code, some)
 
     whole = types.intp
-    return operation(types.void(packed, whole, whole, queries, whole, sums, whole, whole, whole), write)
+    return operation(types.void(packed, whole, whole, whole, queries, whole, sums, whole, whole, whole), write)
 
 
-def _write_block_dots(code: Code, count: int) -> None:
-    builder, (_, start, steps, _, apart, _, first, between, _) = code.builder, code.arguments
-    parts = GROUP if count <= MANY // 2 else 2  # of a query's sums: so many that registers hold all
-    kept = [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(parts)] for _ in range(count)]
+def _write_blocks_dots(code: Code, count: int) -> None:
+    builder, (_, block, last, *_) = code.builder, code.arguments
+    at_once = min(BLOCKS, _SUMS_KEPT // (GROUP if count <= GROUP else MANY)) if VNNI else 1
+    with code.loop(block.type(BLOCKS // at_once)) as part:
+        begin = builder.add(block, builder.mul(part, part.type(at_once)))
+        taken = [builder.add(begin, begin.type(place)) for place in range(at_once)]
+        past = [builder.icmp_signed(">", one, last) for one in taken]  # the last once more does no harm
+        _write_dots(code, count, [builder.select(*one) for one in zip(past, [last] * at_once, taken, strict=True)])
+
+
+def _write_dots(code: Code, count: int, blocks: list[ir.Value]) -> None:
+    """Write the sums of some blocks; those of upper numbers apart where there is room, which takes no shifts."""
+    builder, (_, begin, _, steps, _, apart, _, first, between, _) = code.builder, code.arguments
+    apart_too = 2 * count * len(blocks) <= _SUMS_KEPT
+    kept = [
+        [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(1 + apart_too)] for _ in range(count)]
+        for _ in blocks
+    ]
+    halves = _lower, _upper_times_16 if apart_too else _upper
+    size = builder.mul(steps, steps.type(2 * BYTES))
+    starts = [builder.mul(block, size) for block in blocks]
     with code.loop(steps) as step:
         for half in range(2):
-            at = builder.add(start, builder.mul(step, step.type(2 * BYTES)))
-            line = code.load(0, builder.add(at, step.type(half * BYTES)), LINE)
-            for place, part in enumerate((_lower(code, line), _upper_times_16(code, line)), 2 * half):
-                number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * place))
-                for query, sums in enumerate(kept):
-                    at, own = builder.add(number, builder.mul(apart, apart.type(query))), sums[place % parts]
-                    four = code.splat(code.load(3, at, ir.IntType(32)), LANES)
-                    builder.store(_plus_dots(code, builder.load(own), part, four), own)
-    for query, sums in enumerate(kept):
-        lower, upper = (functools.reduce(builder.add, map(builder.load, sums[half::2])) for half in range(2))
-        place = builder.add(first, builder.mul(between, between.type(query)))
-        code.store(builder.add(lower, _sixteenth(code, upper)), 5, place)
+            byte = builder.add(builder.mul(step, step.type(2 * BYTES)), step.type(half * BYTES))
+            lines = [code.load(0, builder.add(start, byte), LINE) for start in starts]
+            for place, of_line in enumerate(halves):
+                parts = [of_line(code, line) for line in lines]
+                number = builder.add(builder.mul(step, step.type(LANES)), step.type(GROUP * (2 * half + place)))
+                for query in range(count):
+                    at = builder.add(number, builder.mul(apart, apart.type(query)))
+                    four = code.splat(code.load(4, at, ir.IntType(32)), LANES)
+                    for part, of_block in zip(parts, kept, strict=True):
+                        own = of_block[query][place % len(of_block[query])]
+                        builder.store(_plus_dots(code, builder.load(own), part, four), own)
+    for block, of_block in zip(blocks, kept, strict=True):
+        lane = builder.add(first, builder.mul(builder.sub(block, begin), block.type(LANES)))
+        for query, sums in enumerate(of_block):
+            lower, *upper = map(builder.load, sums)
+            total = builder.add(lower, _sixteenth(code, upper[0])) if upper else lower
+            code.store(total, 6, builder.add(lane, builder.mul(between, between.type(query))))
 
 
 _LANE = 16

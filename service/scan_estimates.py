@@ -12,7 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from service.array_types import Bytes, Floats, Ints, Longs
-from service.nibbles import BYTES, LANES, MANY, NUMBERS, block_dots
+from service.nibbles import BLOCKS, LANES, MANY, NUMBERS, blocks_dots
 from service.top_kernels import NOT_ELIGIBLE
 
 SCALE, LENGTH, COARSE_ERROR, ERROR = range(4)
@@ -31,7 +31,7 @@ class ScanCodes(NamedTuple):
     """Item vectors in 8 bits."""
 
     upper: Bytes
-    """(⌈n / 16⌉, 2 · ⌈dim / 16⌉, 64): the upper four bits of every code, as `nibbles.block_dots` reads them."""
+    """(⌈n / 16⌉, 2 · ⌈dim / 16⌉, 64): the upper four bits of every code, as `nibbles.blocks_dots` reads them."""
     lower: Bytes
     """(n, 64 · ⌈dim / 128⌉): the lower four bits, as `nibbles.dot_of` reads them."""
     bounds: Floats
@@ -124,16 +124,16 @@ def estimate(upper: Bytes, bounds: Floats, biases: Floats, queries: CodedQueries
     codes, all_dots, apart = queries.codes[first:].reshape(-1), dots.reshape(dots.size), queries.codes.shape[1]
     for begin in range(0, n, _DOTS):
         stop = min(begin + _DOTS, n)
-        for lane in range(0, stop - begin, LANES):
-            at = (begin + lane) // LANES * steps * 2 * BYTES
-            block_dots(packed, at, steps, codes, apart, all_dots, lane, _DOTS, count)  # type: ignore[call-arg]
+        for lane in range(0, stop - begin, BLOCKS * LANES):
+            at = packed, (begin + lane) // LANES, (n - 1) // LANES, steps
+            blocks_dots(*at, codes, apart, all_dots, lane, _DOTS, count)
         for place in range(count):
             query = one_of(queries, first + place)
             _put_estimates(dots[place], query, scales[begin:stop], biases[begin:stop], joined[place, begin:stop])
     return joined
 
 
-@njit(nogil=True, cache=True)
+@njit(nogil=True, cache=True, fastmath={"contract"})
 def _put_estimates(dots: Ints, query: CodedQuery, scales: Floats, biases: Floats, scores: Floats) -> None:
     count, shift = np.float32(16 * query.unit), np.float32(120 * query.total * query.unit)
     for lane in range(len(scores)):

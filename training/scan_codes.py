@@ -120,7 +120,7 @@ def _rows(numbers: Bytes, row_bytes: int) -> Bytes:
 
 
 def _blocks(numbers: Bytes, n_blocks: int, n_lines: int) -> Bytes:
-    """Pack numbers below 16, (n, dim), as `nibbles.block_dots` reads them."""
+    """Pack numbers below 16, (n, dim), as `nibbles.blocks_dots` reads them."""
     padded = np.zeros((n_blocks * LANES, n_lines * 2 * GROUP), np.uint8)
     padded[: len(numbers), : numbers.shape[1]] = numbers
     halves = padded.reshape(n_blocks, LANES, n_lines, 2, GROUP).transpose(3, 0, 2, 1, 4)

@@ -5,7 +5,7 @@ import pytest
 from numba import njit
 
 from service import nibbles
-from service.nibbles import BYTES, MANY, NUMBERS, ORDER, ROWS
+from service.nibbles import BLOCKS, BYTES, MANY, NUMBERS, ORDER, ROWS
 
 
 def unpacked(lines):
@@ -13,25 +13,30 @@ def unpacked(lines):
     return np.concatenate([lines & 15, lines >> 4], axis=-1).astype(np.int64)
 
 
-@pytest.fixture(params=[True, False], ids=["native", "any processor"])
-def kernels(request, monkeypatch):
+@pytest.fixture(scope="module", params=[True, False], ids=["native", "any processor"])
+def kernels(request):
     """The operations, compiled anew."""
-    monkeypatch.setattr(nibbles, "VNNI", nibbles.VNNI and request.param)
-    lines_dot, add_rows, block_dots = nibbles._lines_dot, nibbles.add_rows, nibbles.block_dots
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nibbles, "VNNI", nibbles.VNNI and request.param)
+        yield _compiled()
+
+
+def _compiled():
+    lines_dot, add_rows, blocks_dots = nibbles._lines_dot, nibbles.add_rows, nibbles.blocks_dots
 
     @njit
     def dot(packed, start, lines, query):
         return lines_dot(packed, start, lines, query)
 
     @njit
-    def block(n_queries, packed, start, steps, queries, apart, sums, first, between):
-        block_dots(packed, start, steps, queries, apart, sums, first, between, n_queries)
+    def blocks(n_queries, packed, block, last, steps, queries, apart, sums, first, between):
+        blocks_dots(packed, block, last, steps, queries, apart, sums, first, between, n_queries)
 
     @njit
     def rows(packed, starts, row, ahead, shift, lines, factors, sums, first):
         add_rows(packed, starts, row, ahead, shift, lines, factors, sums, first)
 
-    return dot, block, rows
+    return dot, blocks, rows
 
 
 def drawn(rng, *shape):
@@ -48,19 +53,21 @@ def test_lines(kernels, lines):
     assert found == (unpacked(vectors).reshape(5, -1) @ query).tolist()
 
 
+@pytest.mark.parametrize("left", [1, 3, BLOCKS, BLOCKS + 2])
 @pytest.mark.parametrize("steps", [1, 2, 5])
 @pytest.mark.parametrize("n_queries", range(1, MANY + 1))
-def test_a_block(kernels, steps, n_queries):
+def test_blocks(kernels, left, steps, n_queries):
     rng = np.random.default_rng(steps)
-    blocks = drawn(rng, 3, 2 * steps, BYTES)
+    blocks, begin, room = drawn(rng, 2 + left, 2 * steps, BYTES), 2, 16 * (BLOCKS + 2)
     queries = rng.integers(-128, 128, (n_queries, 16 * steps + 4)).astype(np.int8)
-    sums = np.zeros((n_queries, 48), np.int32)
-    where = blocks.ravel(), 4 * steps * BYTES, steps
-    kernels[1](n_queries, *where, queries.ravel(), 16 * steps + 4, sums.ravel(), 16, 48)
-    vectors = np.stack([blocks[2] & 15, blocks[2] >> 4], axis=1).reshape(2 * steps, 2, 16, 4).swapaxes(0, 2)
-    vectors = vectors.swapaxes(1, 2).reshape(16, 16 * steps).astype(np.int64)
-    wanted = np.zeros((n_queries, 48), np.int64)
-    wanted[:, 16:32] = queries[:, : 16 * steps] @ vectors.T
+    sums = np.zeros((n_queries, room), np.int32)
+    where = blocks.ravel(), begin, begin + left - 1, steps
+    kernels[1](n_queries, *where, queries.ravel(), 16 * steps + 4, sums.ravel(), 16, room)
+    taken = blocks[begin : begin + BLOCKS]
+    vectors = np.stack([taken & 15, taken >> 4], axis=2).reshape(len(taken), 2 * steps, 2, 16, 4)
+    vectors = np.moveaxis(vectors, 3, 1).reshape(16 * len(taken), 16 * steps).astype(np.int64)
+    wanted = np.zeros((n_queries, room), np.int64)
+    wanted[:, 16 : 16 + len(vectors)] = queries[:, : 16 * steps] @ vectors.T
     assert sums.tolist() == wanted.tolist()
 
 
