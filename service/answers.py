@@ -1,6 +1,6 @@
 """From a path and a query to the body of an answer, ready for `render.dumps`: what all ways to a handler share."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -30,17 +30,17 @@ def _asked(pending: Sequence[Pending]) -> list[Any]:
     return [(one.serving.release, one.asked.request, one.stored.history) for one in pending]
 
 
-def _candidates(_: Holder, pending: Sequence[Pending]) -> list[Answer | Exception]:
-    found = generate_each(_asked(pending))
-    for one, answer in zip(pending, found, strict=True):
-        if not isinstance(answer, Exception):
-            answer.degraded.extend(one.stored.degraded)
-    return found
+def _candidates(_: Holder, pending: Sequence[Pending]) -> Iterator[Mapping[int, Answer | Exception]]:
+    for found in generate_each(_asked(pending)):
+        for place, answer in found.items():
+            if not isinstance(answer, Exception):
+                answer.degraded.extend(pending[place].stored.degraded)
+        yield found
 
 
-def _blends(holder: Holder, pending: Sequence[Pending]) -> list[MixAnswer | Exception]:
+def _blends(holder: Holder, pending: Sequence[Pending]) -> Iterator[Mapping[int, MixAnswer | Exception]]:
     found = mixes(_asked(pending), holder.watch)
-    return [attempt(_noted, holder, one, answer) for one, answer in zip(pending, found, strict=True)]
+    yield {place: attempt(_noted, holder, pending[place], answer) for place, answer in enumerate(found)}
 
 
 def _noted(holder: Holder, one: Pending, found: MixAnswer | Exception) -> MixAnswer:
@@ -57,14 +57,14 @@ class Question:
 
     read: Callable[..., Asked[Any]]
     """(user, query, release, memo) → what is asked."""
-    find: Callable[[Holder, Sequence[Pending]], Sequence[Any]]
-    """What was found for each of several, or the error."""
+    find: Callable[[Holder, Sequence[Pending]], Iterator[Mapping[int, Any]]]
+    """What was found for each of several by its place, or the error, as soon as some of it is there."""
     render: Callable[[Release, Any, Any, bool], Body]
     """(release, request, what was found, ids as strings) → the body of the answer."""
 
     def answer(self, holder: Holder, one: Pending) -> Body:
         """Return the body of the answer to what was read."""
-        found = self.find(holder, [one])[0]
+        found = next(self.find(holder, [one]))[0]
         if isinstance(found, Exception):
             raise found
         return self.body(one, found)

@@ -1,6 +1,6 @@
 """From a request to an answer: the one way to candidates, for HTTP, evaluation and offline batches."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field
 
 import numpy as np
@@ -8,7 +8,7 @@ import numpy as np
 from service.array_types import Bools
 from service.attempt import attempt
 from service.cg.base import ALL_ALLOWED, CandidateGenerator, Candidates, Filters, KnowsUsers, Query
-from service.cg.each import best_of_each
+from service.cg.each import best_of_each, ranks_together
 from service.fill import Filled, fill_up
 from service.history import EMPTY, FORGOTTEN, History, from_events
 from service.ids import Id
@@ -59,24 +59,32 @@ def generate(release: Release, request: Request, stored: History | None) -> Answ
     Raises:
         UnknownCGError: the release has no such generator.
     """
-    found = generate_each([(release, request, stored)])[0]
+    found = next(generate_each([(release, request, stored)]))[0]
     if isinstance(found, Exception):
         raise found
     return found
 
 
-def generate_each(asked: Sequence[tuple[Release, Request, History | None]]) -> list[Answer | Exception]:
-    """Return for each of several requests what `generate` would return or raise; a generator is asked once for all."""
+def generate_each(
+    asked: Sequence[tuple[Release, Request, History | None]],
+) -> Iterator[Mapping[int, Answer | Exception]]:
+    """Give what `generate` would return or raise for several requests, by their places, as soon as some of it is there.
+
+    A generator that answers several queries with less work than one after the other is asked once for all.
+    """
     plans = [attempt(_plan, *one) for one in asked]
-    together: dict[tuple[int, int], list[_Plan]] = {}
-    for plan in plans:
+    failed = {place: plan for place, plan in enumerate(plans) if isinstance(plan, Exception)}
+    if failed:
+        yield failed
+    together: dict[object, dict[int, _Plan]] = {}
+    for place, plan in enumerate(plans):
         if isinstance(plan, _Plan):
-            together.setdefault((id(plan.cg), plan.request.n), []).append(plan)
-    found: dict[int, Candidates | Exception] = {}
+            alike = (id(plan.cg), plan.request.n) if ranks_together(plan.cg) else place
+            together.setdefault(alike, {})[place] = plan
     for some in together.values():
-        best = best_of_each(some[0].cg, [plan.query for plan in some], some[0].request.n)
-        found.update(zip(map(id, some), best, strict=True))
-    return [plan if isinstance(plan, Exception) else attempt(_answer, plan, found[id(plan)]) for plan in plans]
+        first = next(iter(some.values()))
+        best = best_of_each(first.cg, [plan.query for plan in some.values()], first.request.n)
+        yield {place: attempt(_answer, plan, own) for (place, plan), own in zip(some.items(), best, strict=True)}
 
 
 @record

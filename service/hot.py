@@ -8,7 +8,7 @@ Where the history is at hand, there is nothing to wait for, and the server's pro
 import itertools
 import os
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -64,22 +64,23 @@ class _Hot:
 class HotApp(FastAPI):
     """An app whose hottest routes are served before its middleware."""
 
-    def at_once(self, scopes: Sequence[Scope]) -> list[Written | None]:
-        """Answer requests of hot routes whose histories are at hand; None: that one has to go the long way.
+    def at_once(self, scopes: Sequence[Scope]) -> Iterator[Mapping[int, Written | None]]:
+        """Answer requests of hot routes whose histories are at hand, by their places; None: that goes the long way.
 
-        Every step is taken for all requests before the next one: what it needs of the processor's caches is there
-        for all but the first, while the matrices of a model throw out whatever else was in them.
+        What a generator answers together comes together, and as soon as it is there. Till then every step is taken for
+        all before the next one: what it needs of the processor's caches is there for all but the first, while the
+        matrices of a model throw out whatever else was in them.
         """
         read = [attempt(self._read_with_history, scope) for scope in scopes]
-        found: list[Any] = [one if isinstance(one, Exception) else None for one in read]
+        yield {
+            place: _written_or_none(scopes[place], None, one)
+            for place, one in enumerate(read)
+            if not isinstance(one, _Hot)
+        }
         for question in answers.HOT.values():
-            own = [(place, one) for place, one in enumerate(read) if isinstance(one, _Hot) and one.question is question]
-            if own:
-                answered = attempt(question.find, self.state.holder, [one.pending for _, one in own])
-                several = [answered] * len(own) if isinstance(answered, Exception) else answered
-                for (place, _), answer in zip(own, several, strict=True):
-                    found[place] = answer
-        return [_written_or_none(*one) for one in zip(scopes, read, found, strict=True)]
+            own = {place: one for place, one in enumerate(read) if isinstance(one, _Hot) and one.question is question}
+            for found in _found(question, self.state.holder, own):
+                yield {place: _written_or_none(scopes[place], own[place], one) for place, one in found.items()}
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer the short way where that is possible."""
@@ -102,7 +103,7 @@ class HotApp(FastAPI):
             if read is None:
                 return None
             hot = _Hot.of(read, await read.serving.history.get(read.asked.request.user_id))
-            return _written_or_none(scope, hot, hot.question.find(self.state.holder, [hot.pending])[0])
+            return _written_or_none(scope, hot, next(_found(hot.question, self.state.holder, {0: hot}))[0])
         except Exception:  # the long way meets it again, and says what it is
             return None
 
@@ -130,9 +131,22 @@ class HotApp(FastAPI):
         return _Read(route, question, serving, asked)
 
 
-def _written_or_none(scope: Scope, hot: _Hot | Exception | None, found: Any) -> Written | None:
+def _found(question: Question, holder: Holder, own: Mapping[int, _Hot]) -> Iterator[Mapping[int, Any]]:
+    """Give what is found for requests of one kind, by their places; an error for all that are left where it fails."""
+    places, answered = list(own), set[int]()
+    try:
+        if own:
+            for found in question.find(holder, [one.pending for one in own.values()]):
+                by_place = {places[row]: one for row, one in found.items()}
+                answered.update(by_place)
+                yield by_place
+    except Exception as error:
+        yield dict.fromkeys(own.keys() - answered, error)
+
+
+def _written_or_none(scope: Scope, hot: _Hot | None, found: Any) -> Written | None:
     """Write an answer; one that failed goes the long way, which meets the error again and says what it is."""
-    if isinstance(hot, _Hot) and not isinstance(found, Exception):
+    if hot is not None and not isinstance(found, Exception):
         found = attempt(_written, scope, hot, found)
     if isinstance(found, Exception):
         scope.setdefault("state", {})[_LONG_WAY] = True

@@ -4,7 +4,7 @@ import asyncio
 import dataclasses
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -19,14 +19,13 @@ from service.record import record
 
 GATE, DRAIN, AT_ONCE = "gate", "drain", "at once"
 """In the state of the application's lifespan: what is asked here. Without a gate, everything is let in; AT_ONCE takes
-ASGI scopes and returns for each an answer that needs no waiting, or None: ask the application."""
+ASGI scopes and gives for each, by its place, an answer that needs no waiting, or None: ask the application."""
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
 _MOST_PASSED = 8
-_MOST_TOGETHER, _LONGEST_TURN, _LONGEST_OF_MIXES = 16, 0.001, 0.006
-"""Requests that are answered together, and about how many seconds that may take, more where the first of them is a mix:
-the first waits for the last, but mixes gain more by it. Slow generators, like graphs, gain nothing: one is a turn."""
-_MIX = "/mix/"
+_MOST_TOGETHER, _LONGEST_TURN = 16, 0.016
+"""Requests that are answered together, and about how many seconds that may take: meanwhile nobody is refused. The first
+waits for the last, but the last waits less than if each were answered alone."""
 _WEIGHT = 0.1
 _MOST_HEADER_BYTES = 64 * 1024
 _MOST_HEADERS = 100
@@ -71,8 +70,7 @@ class Turns:
             self._begun = False
             return
         self._loop.call_soon(self._next)
-        longest = self._waiting[0].protocol.longest_turn(self._waiting[0])
-        most = max(1, min(_MOST_TOGETHER, int(longest / self._each) if self._each else 1))
+        most = max(1, min(_MOST_TOGETHER, int(_LONGEST_TURN / self._each) if self._each else 1))
         if self._arrived and len(self._waiting) > most and self._passed < _MOST_PASSED:
             self._arrived = False
             self._passed += 1
@@ -89,12 +87,12 @@ class Turns:
         rest: list[Started] = []
         for one in taken:
             (hot if one.protocol.may_answer_at_once(one) else rest).append(one)
-        answers = hot[0].protocol.at_once([one.cycle.scope for one in hot]) if hot else []
-        for one, answer in zip(hot, answers, strict=True):
-            if answer is None:
-                rest.append(dataclasses.replace(one, long_way=True))
-            else:
-                one.protocol.write_answer(one.cycle, *answer)
+        for answers in hot[0].protocol.at_once([one.cycle.scope for one in hot]) if hot else ():
+            for place, answer in answers.items():
+                if answer is None:
+                    rest.append(dataclasses.replace(hot[place], long_way=True))
+                else:
+                    hot[place].protocol.write_answer(hot[place].cycle, *answer)
         for one in rest[:1]:
             one.protocol.start(one)
         self._waiting.extendleft(reversed(rest[1:]))
@@ -126,9 +124,10 @@ class Protocol(HttpToolsProtocol):
         self._header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Note that there may be more to accept."""
+        """Note that there may be more to accept, and have what is written sent at once, not when the turn ends."""
         self._turns.note_arrival()
         super().connection_made(transport)
+        transport.set_write_buffer_limits(high=0)
 
     def on_message_begin(self) -> None:
         """Count headers anew."""
@@ -185,13 +184,9 @@ class Protocol(HttpToolsProtocol):
             return False
         return not (self._drain and self._drain.begun) and AT_ONCE in self.app_state
 
-    def longest_turn(self, started: Started) -> float:
-        """How many seconds a turn may take that begins with this request."""
-        return _LONGEST_OF_MIXES if started.cycle.scope["path"].startswith(_MIX) else _LONGEST_TURN
-
-    def at_once(self, scopes: Sequence[Any]) -> Sequence[Written | None]:
+    def at_once(self, scopes: Sequence[Any]) -> Iterator[Mapping[int, Written | None]]:
         """Ask the application for what needs no waiting."""
-        answers: Sequence[Written | None] = self.app_state[AT_ONCE](scopes)
+        answers: Iterator[Mapping[int, Written | None]] = self.app_state[AT_ONCE](scopes)
         return answers
 
     def write_answer(self, cycle: RequestResponseCycle, headers: Headers, content: bytes) -> None:

@@ -1,7 +1,10 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
 from service import registry
+from service.cg.base import NOTHING, ListRanking
 from service.errors import UnknownCGError
 from service.generate import Request, generate, generate_each
 from tests.stores import N_ITEMS, item_id, tiny_store, user_id
@@ -78,6 +81,30 @@ def test_partly_filled_lists_have_no_fallback(release):
     assert len(answer.result.fill) == 2
 
 
+def in_order(answers):
+    """The answers by the places of their requests, each given once."""
+    pairs = [pair for some in answers for pair in some.items()]
+    assert sorted(place for place, _ in pairs) == list(range(len(pairs)))
+    return list(dict(sorted(pairs)).values())
+
+
+def test_answers_come_as_soon_as_they_are_there(release):
+    class Graph:
+        """Ranks one query after the other."""
+
+        name = "graph"
+
+        def rank(self, query):
+            ranked.append(query.user)
+            return ListRanking(NOTHING)
+
+    ranked: list[int] = []
+    found = replace(release, cgs={**release.cgs, "graph": Graph()})
+    asked = [(found, Request(user_id(user), cg), None) for user, cg in enumerate(["graph", "ease", "graph", "ease"])]
+    seen = [(sorted(some), len(ranked)) for some in generate_each(asked)]
+    assert seen == [([0], 1), ([1, 3], 1), ([2], 2)]
+
+
 def test_requests_answered_together_are_answered_as_alone(release):
     asked = [
         (release, Request(user_id(user), cg, n, exclude_seen), release.history.lookup(user_id(user)))
@@ -90,7 +117,7 @@ def test_requests_answered_together_are_answered_as_alone(release):
             (5, "popular", 4, None),
         ]
     ]
-    found = generate_each(asked)
+    found = in_order(generate_each(asked))
     assert isinstance(found[2], UnknownCGError)
     for one, answer in zip(asked, found, strict=True):
         if answer is not found[2]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -34,6 +33,8 @@ class Transport:
     def get_extra_info(self, _: str) -> Any:
         return None
 
+    def set_write_buffer_limits(self, high: int) -> None: ...
+
     def pause_reading(self) -> None: ...
 
     def resume_reading(self) -> None: ...
@@ -45,7 +46,8 @@ async def the_app(scope: Any, receive: Any, send: Any) -> None:
 
 
 def at_once(scopes: Any) -> Any:
-    return [(HEADERS, b"now") if scope["path"].startswith("/hot") else None for scope in scopes]
+    for place, scope in enumerate(scopes):
+        yield {place: (HEADERS, b"now") if scope["path"].startswith("/hot") else None}
 
 
 class NeverShut:
@@ -130,13 +132,10 @@ class Asked:
     def may_answer_at_once(self, started: Started) -> bool:
         return not started.long_way
 
-    def longest_turn(self, _: Started) -> float:
-        return protocol._LONGEST_TURN
-
-    def at_once(self, scopes: list[int]) -> list[Any]:
+    def at_once(self, scopes: list[int]) -> Any:
         time.sleep(self.seconds * len(scopes))
         self.log.append(scopes)
-        return [None if name % 2 else ((), b"") for name in scopes]
+        yield {place: None if name % 2 else ((), b"") for place, name in enumerate(scopes)}
 
     def write_answer(self, cycle: Any, headers: Any, content: bytes) -> None:
         self.log.append(f"answered {cycle.name}")
@@ -177,12 +176,6 @@ def test_so_many_as_a_turn_has_time_for(monkeypatch):
     assert all(1 <= len(turn[0]) <= 2 for turn in found)
     assert [len(turn[0]) for turn in turns(list(range(0, 6, 2)), 2 * protocol._LONGEST_TURN)] == [1, 1, 1]
     assert max(len(turn[0]) for turn in turns(list(range(0, 60, 2)))) <= protocol._MOST_TOGETHER
-
-
-def test_a_turn_that_begins_with_a_mix_may_take_longer():
-    of = {path: Started(None, SimpleNamespace(scope={"path": path}), None) for path in ("/mix/1", "/candidates/1")}
-    longest = [protocol.Protocol.longest_turn(None, of[path]) for path in of]
-    assert longest == [protocol._LONGEST_OF_MIXES, protocol._LONGEST_TURN]
 
 
 def test_of_those_that_cannot_be_answered_at_once_a_turn_starts_one(monkeypatch):
