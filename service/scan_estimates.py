@@ -126,7 +126,7 @@ def estimate(upper: Bytes, bounds: Floats, biases: Floats, queries: CodedQueries
         stop = min(begin + _DOTS, n)
         for lane in range(0, stop - begin, BLOCKS * LANES):
             at = packed, (begin + lane) // LANES, (n - 1) // LANES, steps
-            blocks_dots(*at, codes, apart, all_dots, lane, _DOTS, count)
+            blocks_dots(*at, codes, apart, all_dots, lane, _DOTS, count)  # type: ignore[call-arg]
         for place in range(count):
             query = one_of(queries, first + place)
             _put_estimates(dots[place], query, scales[begin:stop], biases[begin:stop], joined[place, begin:stop])
