@@ -9,7 +9,7 @@ connections. Each round drives every server in turn with users drawn uniformly f
 the median of the rounds' ratios. "CPU" is the server's processor time per request, which noise on the machine
 disturbs least. The service's overload gate is set so that it refuses nobody. p99 is taken open-loop at 70 % of a
 case's peak (--share), of the floor at that same rate: the median of the rounds' p99s, since one pause of 20 ms is a
-hundredth of two seconds.
+hundredth of two seconds. Each round takes the peak anew: 70 % of that of a quiet minute is more than a loud one allows.
 """
 
 import argparse
@@ -151,15 +151,13 @@ def _row(name: str, shots: Sequence[dict[str, Shot]], recall: tuple[float, float
 
 
 def _with_tail(case: Case, row: Row, floor: Case, rounds: int, seconds: float, share: float) -> Row:
-    """Add the medians over rounds, in each of which the floor comes after the case, if it can follow at that rate."""
+    """Add the medians over rounds: a case's peak, its p99 at a share of that, the floor's, if it can follow."""
     asked = [case, floor] if row.ratio <= 1 else [case]
-    tails = [
-        [
-            client.drive(each.server.url, each.paths, seconds, seed, {CLIENT_CORE}, share * row.per_second).p99_ms
-            for each in asked
-        ]
-        for seed in range(1, rounds + 1)
-    ]
+    tails: list[list[float]] = []
+    for seed in range(1, rounds + 1):
+        rate = share * _drive(case, seconds, seed).result.per_second
+        found = [client.drive(each.server.url, each.paths, seconds, seed, {CLIENT_CORE}, rate) for each in asked]
+        tails.append([one.p99_ms for one in found])
     own, *floors = (median(part) for part in zip(*tails, strict=True))
     return Row(**{**asdict(row), "p99_ms": own, "floor_p99_ms": floors[0] if floors else None})
 
