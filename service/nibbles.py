@@ -103,7 +103,7 @@ def dot_of(packed: Any, start: int, query: Any) -> Any:
 MANY = 8
 """Queries that are asked for at once: what is read of the packed vectors serves them all."""
 BLOCKS = 4
-"""Blocks of 16 vectors that are taken in one call, two or all at a time: what is read of a query serves them all."""
+"""Blocks of 16 vectors that are taken in one call, two or all at a time: what is read of a query serves those."""
 _SUMS_KEPT = 16
 """Lines of sums that registers hold beside what is added to them."""
 
@@ -143,7 +143,7 @@ def blocks_dots(
 
 def _write_blocks_dots(code: Code, count: int) -> None:
     builder, (_, block, last, *_) = code.builder, code.arguments
-    at_once = min(BLOCKS, _SUMS_KEPT // (GROUP if count <= GROUP else MANY)) if VNNI else 1
+    at_once = (BLOCKS if BLOCKS * count <= _SUMS_KEPT else 2) if VNNI else 1
     with code.loop(block.type(BLOCKS // at_once)) as part:
         begin = builder.add(block, builder.mul(part, part.type(at_once)))
         taken = [builder.add(begin, begin.type(place)) for place in range(at_once)]
@@ -154,12 +154,12 @@ def _write_blocks_dots(code: Code, count: int) -> None:
 def _write_dots(code: Code, count: int, blocks: list[ir.Value]) -> None:
     """Write the sums of some blocks; those of upper numbers apart where there is room, which takes no shifts."""
     builder, (_, begin, _, steps, _, apart, _, first, between, _) = code.builder, code.arguments
-    apart_too = 2 * count * len(blocks) <= _SUMS_KEPT
+    separate = 2 * count * len(blocks) <= _SUMS_KEPT
     kept = [
-        [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(1 + apart_too)] for _ in range(count)]
+        [[code.variable(ir.Constant(SUMS, [0] * LANES)) for _ in range(1 + separate)] for _ in range(count)]
         for _ in blocks
     ]
-    halves = _lower, _upper_times_16 if apart_too else _upper
+    halves = _lower, _upper_times_16 if separate else _upper
     size = builder.mul(steps, steps.type(2 * BYTES))
     starts = [builder.mul(block, size) for block in blocks]
     with code.loop(steps) as step:

@@ -92,7 +92,8 @@ class Turns:
                 if answer is None:
                     rest.append(dataclasses.replace(hot[place], long_way=True))
                 else:
-                    hot[place].protocol.write_answer(hot[place].cycle, *answer)
+                    others_follow = len(answers) < len(hot)
+                    hot[place].protocol.write_answer(hot[place].cycle, *answer, send_now=others_follow)
         for one in rest[:1]:
             one.protocol.start(one)
         self._waiting.extendleft(reversed(rest[1:]))
@@ -124,10 +125,9 @@ class Protocol(HttpToolsProtocol):
         self._header_bytes = 0
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
-        """Note that there may be more to accept, and have what is written sent at once, not when the turn ends."""
+        """Note that there may be more to accept."""
         self._turns.note_arrival()
         super().connection_made(transport)
-        transport.set_write_buffer_limits(high=0)
 
     def on_message_begin(self) -> None:
         """Count headers anew."""
@@ -189,13 +189,19 @@ class Protocol(HttpToolsProtocol):
         answers: Iterator[Mapping[int, Written | None]] = self.app_state[AT_ONCE](scopes)
         return answers
 
-    def write_answer(self, cycle: RequestResponseCycle, headers: Headers, content: bytes) -> None:
-        """Write an answer 200 whole."""
+    def write_answer(
+        self, cycle: RequestResponseCycle, headers: Headers, content: bytes, send_now: bool = False
+    ) -> None:
+        """Write an answer 200 whole; send_now: the turn goes on for longer, and uvloop would send it at its end."""
         pieces = [b"HTTP/1.1 200 OK\r\n"]
         for name, value in (*cycle.default_headers, *headers):
             pieces += name, b": ", value, b"\r\n"
         pieces += b"\r\n", content
+        if send_now:
+            self.transport.set_write_buffer_limits(high=0)
         self.transport.write(b"".join(pieces))
+        if send_now:
+            self.transport.set_write_buffer_limits()
         cycle.response_started = cycle.response_complete = True
         self.on_response_complete()
         if self._gate:

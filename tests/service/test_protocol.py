@@ -1,11 +1,15 @@
 """What the server's protocol does with requests: answers at once, keeps order, shares turns of the loop."""
 
 import asyncio
+import select
+import socket
+import threading
 import time
 from typing import Any
 
 import pytest
 import uvicorn
+import uvloop
 from uvicorn.server import ServerState
 
 from service import protocol
@@ -32,8 +36,6 @@ class Transport:
 
     def get_extra_info(self, _: str) -> Any:
         return None
-
-    def set_write_buffer_limits(self, high: int) -> None: ...
 
     def pause_reading(self) -> None: ...
 
@@ -125,6 +127,8 @@ class Asked:
     """A protocol and its request; even ones can be answered at once, and take a known time."""
 
     disconnected = False
+    apart = False
+    """Whether each answer is given by itself."""
 
     def __init__(self, log: list[Any], name: int, seconds: float = 0.0) -> None:
         self.log, self.name, self.seconds, self.scope = log, name, seconds, name
@@ -135,10 +139,11 @@ class Asked:
     def at_once(self, scopes: list[int]) -> Any:
         time.sleep(self.seconds * len(scopes))
         self.log.append(scopes)
-        yield {place: None if name % 2 else ((), b"") for place, name in enumerate(scopes)}
+        answers = {place: None if name % 2 else ((), b"") for place, name in enumerate(scopes)}
+        yield from [{place: answer} for place, answer in answers.items()] if self.apart else [answers]
 
-    def write_answer(self, cycle: Any, headers: Any, content: bytes) -> None:
-        self.log.append(f"answered {cycle.name}")
+    def write_answer(self, cycle: Any, headers: Any, content: bytes, send_now: bool) -> None:
+        self.log.append(f"answered {cycle.name}" + " now" * send_now)
 
     def start(self, started: Started) -> None:
         self.log.append(f"started {started.cycle.name}")
@@ -167,6 +172,59 @@ def test_requests_that_arrive_together_are_answered_together(monkeypatch):
     found = turns([0, 2, 4, 6])
     assert found[0] == [[0], "answered 0"]  # how long one takes is not known yet
     assert found[1] == [[2, 4, 6], "answered 2", "answered 4", "answered 6"]
+
+
+def test_what_is_answered_while_others_wait_is_sent_now(monkeypatch):
+    monkeypatch.setattr(protocol, "_LONGEST_TURN", 60.0)
+    monkeypatch.setattr(Asked, "apart", True)
+    alone, together = turns([0, 2, 3, 4])[:2]
+    assert alone == [[0], "answered 0"]
+    assert together == [[2, 3, 4], "answered 2 now", "answered 4 now", "started 3"]
+
+
+def test_it_reaches_its_caller_before_the_others_are_answered(monkeypatch):
+    monkeypatch.setattr(protocol, "_LONGEST_TURN", 60.0)
+    begun, sent, came, seen = threading.Event(), threading.Event(), threading.Event(), []
+    accepted = threading.Barrier(2)
+
+    def answers(scopes: Any) -> Any:
+        begun.set()
+        assert sent.wait(5)
+        yield {0: (HEADERS, b"one")}
+        if len(scopes) > 1:
+            seen.append(came.wait(5))
+            yield {1: (HEADERS, b"two")}
+
+    def ask(port: int) -> None:
+        first, *others = (socket.create_connection(("127.0.0.1", port), timeout=5) for _ in range(3))
+        accepted.wait(5)
+        first.sendall(get("/hot/1"))
+        assert begun.wait(5)
+        for one in others:
+            one.sendall(get("/hot/2"))
+        sent.set()  # both have arrived when the first is answered, so they are answered together
+        select.select(others, (), (), 5)
+        came.set()
+        seen.append(sorted(one.recv(1000)[-3:] for one in others))
+        for one in (first, *others):
+            one.close()
+
+    async def serve() -> None:
+        config, loop = uvicorn.Config(the_app, http=Protocol, log_config=None), asyncio.get_running_loop()
+        config.load()
+        shared = {"config": config, "server_state": ServerState(), "app_state": {GATE: NeverShut(), AT_ONCE: answers}}
+        server = await loop.create_server(lambda: Protocol(**shared), "127.0.0.1", 0)
+        asking = threading.Thread(target=ask, args=[server.sockets[0].getsockname()[1]], daemon=True)
+        asking.start()
+        while len(shared["server_state"].connections) < 3:
+            await asyncio.sleep(0.01)
+        accepted.wait(5)
+        while asking.is_alive():
+            await asyncio.sleep(0.01)
+        server.close()
+
+    uvloop.run(serve())
+    assert seen == [True, [b"one", b"two"]]
 
 
 def test_so_many_as_a_turn_has_time_for(monkeypatch):
