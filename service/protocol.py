@@ -22,7 +22,8 @@ GATE, DRAIN, AT_ONCE = "gate", "drain", "at once"
 ASGI scopes and gives for each, by its place, an answer that needs no waiting, or None: ask the application."""
 _NEVER_REFUSED = (b"/health/", b"/metrics")
 _CLOSE = "connection: close\r\n"
-_MOST_PASSED = 8
+_MOST_PASSED = 32
+"""Turns without a request, at most, after one with some: a turn accepts one connection."""
 _MOST_TOGETHER, _LONGEST_TURN = 16, 0.016
 """Requests that are answered together, and about how many seconds that may take: meanwhile nobody is refused. The first
 waits for the last, but the last waits less than if each were answered alone."""
