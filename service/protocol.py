@@ -89,12 +89,12 @@ class Turns:
         for one in taken:
             (hot if one.protocol.may_answer_at_once(one) else rest).append(one)
         for answers in hot[0].protocol.at_once([one.cycle.scope for one in hot]) if hot else ():
+            in_parts = len(answers) < len(hot)
             for place, answer in answers.items():
                 if answer is None:
                     rest.append(dataclasses.replace(hot[place], long_way=True))
                 else:
-                    others_follow = len(answers) < len(hot)
-                    hot[place].protocol.write_answer(hot[place].cycle, *answer, send_now=others_follow)
+                    hot[place].protocol.write_answer(hot[place].cycle, *answer, send_now=in_parts)
         for one in rest[:1]:
             one.protocol.start(one)
         self._waiting.extendleft(reversed(rest[1:]))

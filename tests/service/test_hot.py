@@ -1,12 +1,15 @@
 """The short way says what the long way says, and is the one that is taken."""
 
 import json
+from collections.abc import Iterator
+from types import SimpleNamespace
 
 import orjson
 import pytest
 from fastapi import FastAPI
 from starlette.types import Receive, Scope, Send
 
+from service import hot
 from tests.service.client import Client
 from tests.stores import item_id, user_id
 
@@ -110,3 +113,14 @@ def test_what_was_read_while_the_history_had_to_be_awaited_is_not_read_again(
     monkeypatch.setattr(type(client.app), "_read", _unreachable)
     _, content = client.run(client.app._answer(scope))
     assert json.loads(content)["returned"] == 2
+
+
+def test_what_was_found_before_a_failure_stays() -> None:
+    def find(*_: object) -> Iterator[dict[int, str]]:
+        yield {1: "second"}
+        raise ZeroDivisionError
+
+    own = {place: SimpleNamespace(pending=None) for place in (4, 7, 9)}
+    found, failed = hot._found(SimpleNamespace(find=find), None, own)
+    assert found == {7: "second"}
+    assert {place: type(error) for place, error in failed.items()} == dict.fromkeys((4, 9), ZeroDivisionError)
