@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from service.array_types import Bools, Floats, Ints, Longs
 from service.prefetch import LINE, prefetch
-from service.top_kernels import NOT_ELIGIBLE, top_k
+from service.top_kernels import top_k
 
 Columns = NDArray[np.uint16] | NDArray[np.int32]
 
@@ -74,16 +74,6 @@ def score_history_sparse(
 
 
 @njit(nogil=True, cache=True)
-def mask_scores(scores: Floats, excluded: Ints, allowed: Bools) -> None:
-    """Mark items that may not be returned; an empty `allowed` allows all."""
-    for item in excluded:
-        scores[item] = NOT_ELIGIBLE
-    for item in range(len(allowed)):
-        if not allowed[item]:
-            scores[item] = NOT_ELIGIBLE
-
-
-@njit(nogil=True, cache=True)
 def holds(ascending: Ints, item: int) -> bool:
     """Whether a sorted array has the item."""
     position = np.searchsorted(ascending, item)
@@ -128,5 +118,4 @@ def warm_up() -> None:
         scores = score_history_sparse(mapped[1], short, mapped[3], 1, items, weights)
         top_k(scores, 1)
         for excluded in (items, locked):
-            mask_scores(scores, excluded, allowed)
             first_eligible(mapped[2], excluded, allowed, 1)

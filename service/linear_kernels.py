@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 from numba.extending import overload
 
-from service.array_types import Floats, Ints, Longs
+from service.array_types import Bools, Floats, Ints, Longs
 from service.compact_kernels import CompactWeights, score_history_compact
 from service.history_kernels import known
 from service.kernels import Columns, score_history_dense, score_history_sparse
@@ -69,6 +69,40 @@ def _score_history(W: Any, items: Any, weights: Any) -> Any:  # noqa: ARG001
 
 
 @njit(nogil=True, cache=True)
+def _eligible_scores(
+    W: Weights, to_model: Ints, weighting: int, items: Ints, counts: Ints, excluded: Ints, allowed: Bools
+) -> Floats:
+    """Return the score of each of the model's items, −inf where it may not be returned; an empty `allowed` allows all.
+
+    The history and the filters are in the release's items; to_model, weighting: of `history_kernels.known`.
+    """
+    own, weights = known(items, counts, to_model, weighting)
+    scores = score_history(W, own, weights)
+    for item in excluded:
+        local = to_model[item] if len(to_model) else item
+        if local >= 0:
+            scores[local] = NOT_ELIGIBLE
+    for item in range(len(allowed)):
+        local = to_model[item] if len(to_model) else item
+        if local >= 0 and not allowed[item]:
+            scores[local] = NOT_ELIGIBLE
+    return scores
+
+
+@njit(nogil=True, cache=True)
+def best_of(
+    W: Weights, to_model: Ints, weighting: int, items: Ints, counts: Ints, excluded: Ints, allowed: Bools, k: int
+) -> tuple[Ints, Floats, Floats]:
+    """Return the model's best k items for a history, their scores, and those of all its items, for more of them.
+
+    Arguments as of `_eligible_scores`.
+    """
+    of_all = _eligible_scores(W, to_model, weighting, items, counts, excluded, allowed)
+    best, scores = top_k(of_all, k)
+    return best, scores, of_all
+
+
+@njit(nogil=True, cache=True)
 def best_of_each(
     W: Weights,
     to_model: Ints,
@@ -82,20 +116,16 @@ def best_of_each(
 ) -> tuple[Ints, Floats, Ints]:
     """Return for b histories the model's best items (b, k), their scores (b, k), and how many there are (b,).
 
-    to_model, weighting: of `history_kernels.known`; items[starts[q] : starts[q + 1]], counts likewise: history q in the
-    release's items, excluded likewise: what may not be returned.
+    items[starts[q] : starts[q + 1]], counts likewise: history q; excluded likewise; the rest as of `best_of`.
     """
-    n = len(starts) - 1
+    n, all_allowed = len(starts) - 1, np.empty(0, np.bool_)
     best, scores, sizes = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32)
     for q in range(n):
         begin, end = starts[q], starts[q + 1]
-        own, weights = known(items[begin:end], counts[begin:end], to_model, weighting)
-        of_all = score_history(W, own, weights)
-        for item in excluded[excluded_starts[q] : excluded_starts[q + 1]]:
-            local = to_model[item] if len(to_model) else item
-            if local >= 0:
-                of_all[local] = NOT_ELIGIBLE
-        found, their = top_k(of_all, k)
+        own_excluded = excluded[excluded_starts[q] : excluded_starts[q + 1]]
+        found, their, _ = best_of(
+            W, to_model, weighting, items[begin:end], counts[begin:end], own_excluded, all_allowed, k
+        )
         sizes[q] = len(found)
         best[q, : len(found)], scores[q, : len(found)] = found, their
     return best, scores, sizes

@@ -44,7 +44,7 @@ def test_score_history_reads_rows_of_the_history_not_columns():
 
 @QUICK
 @given(st.data())
-def test_first_eligible_and_mask_scores(data):
+def test_first_eligible(data):
     n = data.draw(st.integers(1, 20))
     order = data.draw(st.permutations(range(n)))[: data.draw(st.integers(0, n))]
     excluded = sorted(data.draw(st.sets(st.integers(0, n - 1))))
@@ -52,10 +52,6 @@ def test_first_eligible_and_mask_scores(data):
     k = data.draw(st.integers(0, 25))
     found = kernels.first_eligible(i4(order), i4(excluded), np.array(allowed, np.bool_), k)
     assert found.tolist() == naive.first_eligible(order, excluded, allowed, k)
-    scores = np.arange(1, n + 1, dtype=np.float32)
-    masked = scores.copy()
-    kernels.mask_scores(masked, i4(excluded), np.array(allowed, np.bool_))
-    assert masked.tolist() == naive.mask_scores(scores.tolist(), excluded, allowed)
 
 
 def test_warm_up_runs():
