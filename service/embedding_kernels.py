@@ -30,6 +30,18 @@ def _dot(a: Floats, b: Floats) -> np.float32:
 
 
 @njit(nogil=True, cache=True)
+def vectors_of(user_vectors: Floats, rows: Ints) -> tuple[Floats, Ints]:
+    """Return the vectors (b, dim) of some rows, zeros for the row −1, and the places of those that are all zeros."""
+    vectors, zero, size = np.zeros((len(rows), user_vectors.shape[1]), np.float32), np.empty(len(rows), np.int32), 0
+    for place in range(len(rows)):
+        if rows[place] >= 0:
+            vectors[place] = user_vectors[rows[place]]
+        zero[size] = place
+        size += not vectors[place].any()
+    return vectors, zero[:size]
+
+
+@njit(nogil=True, cache=True)
 def score_some(items: Ints, vectors: Floats, biases: Floats, query: Floats) -> Floats:
     """Return the scores of some items, those of `score_items`; their vectors are asked for ahead."""
     dim, flat, scores = vectors.shape[1], vectors.reshape(vectors.size), np.empty(len(items), np.float32)

@@ -61,17 +61,20 @@ class Embedding:
 
     def best_of_each(self, queries: Queries, k: int) -> Several:
         """Return the best k by the scores of all items for several queries, by way of the codes together."""
-        rows = queries.user_rows(self.users)
-        vectors, known = np.zeros((len(rows), self.user_vectors.shape[1]), np.float32), rows >= 0
-        vectors[known] = self.user_vectors[rows[known]]
-        for place in np.flatnonzero(vectors[:, 0] == 0).tolist():  # unknown, or perhaps nothing is said of it
+        vectors, without = embedding_kernels.vectors_of(self.user_vectors, queries.user_rows(self.users))
+        nothing = set[int]()
+        for place in without.tolist():
             vector = self.user_vector(queries[place])
-            known[place] = vector is not None
-            vectors[place] = 0 if vector is None else vector
+            if vector is None:
+                nothing.add(place)
+            else:
+                vectors[place] = vector
         found = self._by_codes(vectors, queries, k) or Several.none(len(queries), k)
-        found.sizes[~known] = 0
-        for place in np.flatnonzero(known & (found.sizes < k)).tolist():
-            found.put(place, self.exact(vectors[place], queries[place].filters).top(k))
+        for place, size in enumerate(found.sizes.tolist()):
+            if place in nothing:
+                found.sizes[place] = 0
+            elif size < k:
+                found.put(place, self.exact(vectors[place], queries[place].filters).top(k))
         return found
 
     def _by_codes(self, vectors: Floats, queries: Queries, k: int) -> Several | None:
@@ -115,7 +118,7 @@ class Embedding:
             self.scores(stored, Filters())
             self.exact(stored, Filters()).top(1)
         if self.coded is not None:
-            scan.best_of_each(self.coded, vector[None], *Queries([Query()]).excluded, self.items, 1)
+            self.best_of_each(Queries([Query()]), 1)
         embedding_kernels.cosine_items(self.item_vectors, np.int32(0), Filters().allowed)
 
     def _folded(self, query: Query) -> Floats | None:
