@@ -3,7 +3,7 @@
     python -m loadtest.ann --store DIR [--artifacts als,bpr] [--threads 2]
 
 For each embedding what is served, and a graph in each space built with the settings of its fit, whose search list
-is doubled until it finds 98 % of the best hundred. Through the generators that serve, stored user vectors as queries.
+is as long as 98 % of the best hundred take. Through the generators that serve, stored user vectors as queries.
 """
 
 import argparse

@@ -68,13 +68,24 @@ def test_auto_takes_no_graph_that_misses_much_however_fast(monkeypatch):
     assert choose_index(embeddings(), IndexConfig(index="hnsw")).kind == "hnsw"
 
 
-def test_ef_is_doubled_until_the_recall_is_enough(seconds):
+def test_ef_is_raised_as_far_as_the_recall_takes(seconds, monkeypatch):
     seconds(0.5, 1.0)
-    model = embeddings(n_items=2000, dim=16)
-    low = choose_index(model, IndexConfig(ef=100, M=8, ef_construction=100))
-    assert low.kind == "hnsw"
-    assert low.metrics["ef"] in (200, 400, 800, 1600)
-    assert low.metrics["recall@100"] >= 0.98
+    model, config = embeddings(n_items=2000, dim=16), IndexConfig(ef=100, M=8, ef_construction=100)
+    low = choose_index(model, config)
+    monkeypatch.setattr(index_choice, "HALVINGS", 0)
+    doubled = choose_index(model, config)
+    assert low.kind == doubled.kind == "hnsw"
+    assert doubled.metrics["ef"] in (200, 400, 800, 1600)
+    assert doubled.metrics["ef"] / 2 < low.metrics["ef"] < doubled.metrics["ef"]
+    assert doubled.metrics["recall@100"] >= low.metrics["recall@100"] >= 0.98
+
+
+@pytest.mark.parametrize(("enough", "ef"), [(90, 100), (101, 112), (150, 150), (151, 162), (200, 200), (810, 900)])
+def test_an_ef_that_is_enough_is_found_to_an_eighth(monkeypatch, enough, ef):
+    monkeypatch.setattr(
+        index_choice, "measure", lambda s, i, graph, q: Measured(0.98 if graph.ef >= enough else 0.97, 0.1, 1.0)
+    )
+    assert choose_index(embeddings(n_items=2000), IndexConfig(ef=100)).metrics["ef"] == ef
 
 
 def test_auto_gives_up_raising_ef_where_the_scan_is_faster(seconds):
