@@ -195,12 +195,15 @@ def best_items_of_each(
     """Return `best_items` of several queries (b, dim): items (b, k), scores (b, k), and how many there are (b,).
 
     starts (b + 1,): excluded[starts[q] : starts[q + 1]] are those of query q. The codes are read once for MANY queries.
+    A query of zeros says nothing and gets nothing: by the codes all items would be alike, and none could be ruled out.
     """
     n, coded = len(queries), code_queries(queries)
     items, scores, sizes = np.zeros((n, k), np.int32), np.zeros((n, k), np.float32), np.zeros(n, np.int32)
     for first in range(0, n, MANY):
         joined = estimate(upper, bounds, biases, coded, first, min(MANY, n - first))
         for q in range(first, first + len(joined)):
+            if coded.lengths[q] == 0.0:
+                continue
             own, query = joined[q - first], one_of(coded, q)
             finish(own, len(biases), excluded[starts[q] : starts[q + 1]])
             best, their = _best_of_estimated(own, lower, bounds, vectors, biases, slack, queries[q], query, k)

@@ -106,6 +106,17 @@ def test_for_several_queries_the_codes_say_when_they_cannot_tell():
     assert best_of_each(coded, queries, *joined, ItemMap(None, 300), 0) is None
 
 
+def test_of_several_queries_one_that_says_nothing_gets_nothing():
+    vectors, biases, _ = model(300, 130)
+    coded = CodedVectors(vectors, biases, encode(vectors), max_share=1 / 2)
+    queries, nothing = np.random.default_rng(0).normal(size=(3, 130)).astype(np.float32), np.empty(0, np.int32)
+    queries[1] = 0
+    found = best_of_each(coded, queries, nothing, np.zeros(4, np.int32), ItemMap(None, 300), 20)
+    assert found.sizes.tolist() == [20, 0, 20]
+    for query, own in zip(queries[::2], found.each()[::2], strict=True):
+        assert own.items.tolist() == top_k(exact(vectors, biases, query, nothing), 20)[0].tolist()
+
+
 def test_the_best_are_found_by_codes_alone():
     vectors, biases, query = model(2500, 200)
     scores = exact(vectors, biases, query, [3, 4])
