@@ -69,35 +69,26 @@ def _score_history(W: Any, items: Any, weights: Any) -> Any:  # noqa: ARG001
 
 
 @njit(nogil=True, cache=True)
-def _eligible_scores(
-    W: Weights, to_model: Ints, weighting: int, items: Ints, counts: Ints, excluded: Ints, allowed: Bools
-) -> Floats:
-    """Return the score of each of the model's items, −inf where it may not be returned; an empty `allowed` allows all.
-
-    The history and the filters are in the release's items; to_model, weighting: of `history_kernels.known`.
-    """
-    own, weights = known(items, counts, to_model, weighting)
-    scores = score_history(W, own, weights)
-    for item in excluded:
-        local = to_model[item] if len(to_model) else item
-        if local >= 0:
-            scores[local] = NOT_ELIGIBLE
-    for item in range(len(allowed)):
-        local = to_model[item] if len(to_model) else item
-        if local >= 0 and not allowed[item]:
-            scores[local] = NOT_ELIGIBLE
-    return scores
-
-
-@njit(nogil=True, cache=True)
 def best_of(
     W: Weights, to_model: Ints, weighting: int, items: Ints, counts: Ints, excluded: Ints, allowed: Bools, k: int
 ) -> tuple[Ints, Floats, Floats]:
     """Return the model's best k items for a history, their scores, and those of all its items, for more of them.
 
-    Arguments as of `_eligible_scores`.
+    The history and the filters are in the release's items, an empty `allowed` allows all; to_model, weighting: of
+    `history_kernels.known`. −inf is the score of what may not be returned; without an item of the model there are none.
     """
-    of_all = _eligible_scores(W, to_model, weighting, items, counts, excluded, allowed)
+    own, weights = known(items, counts, to_model, weighting)
+    if len(own) == 0:
+        return np.empty(0, np.int32), np.empty(0, np.float32), np.empty(0, np.float32)
+    of_all = score_history(W, own, weights)
+    for item in excluded:
+        local = to_model[item] if len(to_model) else item
+        if local >= 0:
+            of_all[local] = NOT_ELIGIBLE
+    for item in range(len(allowed)):
+        local = to_model[item] if len(to_model) else item
+        if local >= 0 and not allowed[item]:
+            of_all[local] = NOT_ELIGIBLE
     best, scores = top_k(of_all, k)
     return best, scores, of_all
 

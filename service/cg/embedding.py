@@ -71,9 +71,7 @@ class Embedding:
                 vectors[place] = vector
         found = self._by_codes(vectors, queries, k) or Several.none(len(queries), k)
         for place, size in enumerate(found.sizes.tolist()):
-            if place in nothing:
-                found.sizes[place] = 0
-            elif size < k:
+            if size < k and place not in nothing:
                 found.put(place, self.exact(vectors[place], queries[place].filters).top(k))
         return found
 
@@ -117,8 +115,7 @@ class Embedding:
         for stored in (vector, *self.user_vectors[:1]):  # in memory and mapped: two types to numba
             self.scores(stored, Filters())
             self.exact(stored, Filters()).top(1)
-        if self.coded is not None:
-            self.best_of_each(Queries([Query()]), 1)
+        self.best_of_each(Queries([Query()]), 1)
         embedding_kernels.cosine_items(self.item_vectors, np.int32(0), Filters().allowed)
 
     def _folded(self, query: Query) -> Floats | None:

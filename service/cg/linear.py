@@ -71,7 +71,7 @@ class _LinearRanking:
         self._of_history = (W, items.to_model, WEIGHTINGS[weighting], history.copy(), counts.copy())
         self._filters = filters.excluded.copy(), filters.allowed
         self._scores: Floats | None = None
-        """(n,) of all items of the model, −inf where it is not eligible; None until they are summed."""
+        """(n,) of all items of the model, −inf where it is not eligible; none where nothing is known; None at first."""
 
     def top(self, k: int) -> Candidates:
         """Select the best k."""

@@ -16,6 +16,15 @@ def model(n, dim, seed=0):
     return tuple(rng.normal(size=shape).astype(np.float32) for shape in ((n, dim), (n,), (dim,)))
 
 
+def test_vectors_of_some_rows_and_which_say_nothing():
+    users = np.array([[1, 2], [0, 0], [0, 3]], np.float32)
+    for rows in ([2, -1, 1, 0], [-1], [0, 2], []):
+        wanted = [users[row].tolist() if row >= 0 else [0, 0] for row in rows]
+        vectors, without = kernels.vectors_of(users, np.array(rows, np.int32))
+        assert vectors.tolist() == wanted
+        assert without.tolist() == [place for place, vector in enumerate(wanted) if vector == [0, 0]]
+
+
 @pytest.mark.parametrize(("n", "dim"), [(1, 1), (7, 3), (30, 16), (20, 65)])
 def test_score_items_is_the_dot_product_plus_the_bias(n, dim):
     vectors, biases, query = model(n, dim)
